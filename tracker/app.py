@@ -1,0 +1,143 @@
+"""Where the parts are put together: what serves, and what works behind it."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, NamedTuple
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .domain.keys import Keyring
+from .domain.links import Links
+from .settings import Settings
+from .storage.accounts import Accounts
+from .storage.database import Database, Unavailable
+from .storage.events import Events
+from .storage.installation import Files, files_of
+from .storage.journal import Journal
+from .storage.messages import Messages
+from .storage.projections import Projections
+from .storage.suppressions import Suppressions
+from .web.auth import Guard
+from .web.cursors import Cursors
+from .web.events import EventsApi
+from .web.health import Health
+from .web.messages import MessagesApi
+from .web.pages import Pages
+from .web.problems import Problem
+from .web.site import SafeHeaders, Site
+from .web.suppressions import SuppressionsApi
+from .web.tracking import Tracking
+from .web.unsubscribe import Unsubscribe
+from .workers.backlog import Backlog
+from .workers.directory import Directory
+from .workers.projector import Projector
+from .workers.supervisor import Supervisor
+from .workers.writer import EventWriter
+
+
+class App:
+    """The serving process as an ASGI application."""
+
+    def __init__(self, asgi: ASGIApp, router: Any, health: Health) -> None:
+        self._asgi = asgi
+        self._health = health
+        self.router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._asgi(scope, receive, send)
+
+    def drain(self) -> None:
+        """Say on ``/readyz`` that this process wants no more traffic."""
+        self._health.draining = True
+
+
+class _Served(NamedTuple):
+    """What the handlers of the serving process stand on."""
+
+    main: Database
+    inbox: Database
+    journal: Journal
+    accounts: Accounts
+    projections: Projections
+    writer: EventWriter
+    backlog: Backlog
+    directory: Directory
+
+
+def create_app(settings: Settings, keyring: Keyring) -> App:
+    """Build every part of the serving process, without touching network or disk."""
+    files = files_of(settings.database_url)
+    served = _served(settings, files)
+    supervisor = Supervisor(_WORKER, {**os.environ, **worker_environment(settings)})
+    inline = settings.worker == "inline"
+    projector = _projector(served.main)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with served.main, served.inbox, AsyncExitStack() as stack:
+            await served.journal.open(above=await served.projections.mark())
+            # Closed in the opposite order: requests have ended, the writer drains, the worker finishes its slice.
+            for part in (projector if inline else supervisor, served.directory, served.backlog, served.writer):
+                await stack.enter_async_context(part)
+            yield
+
+    return _web(settings, keyring, served, (lambda: True) if inline else supervisor.alive, lifespan)
+
+
+@asynccontextmanager
+async def create_worker(settings: Settings) -> AsyncIterator[None]:
+    """What the worker process does, for as long as it is entered."""
+    database = files_of(settings.database_url).main_database()
+    async with database, _projector(database):
+        yield
+
+
+def worker_environment(settings: Settings) -> dict[str, str]:
+    """What the worker's own settings must agree in with the server's."""
+    return {"TRACKER_DATABASE_URL": settings.database_url, "TRACKER_LOG_LEVEL": settings.log_level}
+
+
+_WORKER = (sys.executable, "-m", "tracker", "worker")
+
+
+def _served(settings: Settings, files: Files) -> _Served:
+    main, inbox = files.main_database(), files.inbox_database()
+    journal, accounts, projections = Journal(inbox), Accounts(main), Projections(main)
+    writer = EventWriter(journal.append, journal.beat, most_waiting=settings.queue_limit)
+    backlog = Backlog(journal, projections, writer.hold, ceiling=settings.journal_ceiling)
+    return _Served(main, inbox, journal, accounts, projections, writer, backlog, Directory(accounts))
+
+
+def _projector(database: Database) -> Projector:
+    return Projector(Journal(database), Messages(database), Projections(database))
+
+
+def _web(settings: Settings, keyring: Keyring, served: _Served, worker_alive: Callable[[], bool], lifespan: Any) -> App:
+    links, pages = Links(keyring), Pages(settings.abuse_contact)
+    guard = Guard(served.accounts, served.directory)
+    messages, events, suppressions = Messages(served.main), Events(served.main), Suppressions(served.inbox)
+    site = Site(pages, settings.base_url)
+    health = Health(served.writer, served.backlog, worker_alive)
+    subjects = (
+        Unsubscribe(links, served.writer, served.directory, messages, pages),
+        SuppressionsApi(guard, suppressions),
+        MessagesApi(guard, messages, suppressions, events, served.backlog, links, settings.base_url),
+        EventsApi(guard, events, served.backlog, Cursors(keyring), settings.base_url),
+        health,
+        site,
+    )
+    on_errors: dict[Any, Any] = {
+        Problem: site.on_problem,
+        Unavailable: site.on_unavailable,
+        HTTPException: site.on_http_error,
+        Exception: site.on_failure,
+    }
+    routes = [route for subject in subjects for route in subject.routes()]
+    starlette = Starlette(routes=routes, exception_handlers=on_errors, lifespan=lifespan)
+    # A redirect of slashes would be one of POSTs too, which RFC 8058 forbids.
+    starlette.router.redirect_slashes = False
+    return App(Tracking(SafeHeaders(starlette), links, served.writer, pages), starlette.router, health)

@@ -1,0 +1,34 @@
+"""The command line: every command, its options and what it prints."""
+
+import os
+from collections.abc import Sequence
+
+import click
+
+from .. import __version__
+from .accounts import account, key
+from .demo import demo
+from .errors import reported
+from .installation import check, migrate
+from .serve import serve, worker
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="tracker")
+def tracker() -> None:
+    """Track opens, clicks and opt-outs of e-mail, whichever mailer sends it.
+
+    Settings come from the environment: "tracker check" lists them all.
+    """
+
+
+for command in (serve, demo, migrate, check, account, key, worker):
+    tracker.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command. What can be expected to go wrong is one sentence on standard error, and status 1."""
+    # The database holds addresses and the secrets of accounts: what we create is for its owner's eyes only.
+    os.umask(0o077)
+    with reported():
+        tracker(args=arguments, prog_name="tracker")

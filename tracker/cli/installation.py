@@ -1,0 +1,45 @@
+"""The installation itself: its schema and its settings."""
+
+import asyncio
+from dataclasses import asdict, fields
+
+import click
+
+from ..settings import Settings, from_environment
+from .opening import prepared
+from .output import json_option, show, table
+
+
+@click.command()
+@json_option
+def migrate(as_json: bool) -> None:
+    """Bring the database to this release. "serve" does so by itself."""
+    settings = from_environment()
+    files, done = asyncio.run(prepared(settings))
+    listed = "".join(f"\n  {name}" for name in done.applied)
+    sentence = f"Applied to {files.main}:{listed}" if done.applied else f"{files.main} is up to date."
+    show({"database": str(files.main), "applied": done.applied}, sentence, as_json=as_json)
+
+
+@click.command()
+@json_option
+def check(as_json: bool) -> None:
+    """Show the settings that hold, without secrets, and whether the installation can be served.
+
+    Changes nothing that "serve" would not change.
+    """
+    settings = from_environment()
+    files, done = asyncio.run(prepared(settings))
+    shown = _without_secrets(settings)
+    lines = [(f"TRACKER_{option.name.upper()}", str(shown[option.name] or "-")) for option in fields(Settings)]
+    numbers = sorted(done.keyring.fingerprints())
+    sentence = (
+        f"{table(('SETTING', 'VALUE'), lines)}\n\n"
+        f"{files.main} and {files.inbox} can be served; signing keys: {', '.join(map(str, numbers))}."
+    )
+    show({"settings": shown, "signing_keys": numbers, "ok": True}, sentence, as_json=as_json)
+
+
+def _without_secrets(settings: Settings) -> dict[str, object]:
+    secret = {option.name for option in fields(Settings) if option.metadata["secret"]}
+    return {name: "(set)" if name in secret and value else value for name, value in asdict(settings).items()}

@@ -1,0 +1,1 @@
+"""What is true without a computer: no input, no output, no clock."""

@@ -1,0 +1,142 @@
+"""What happened to a mail: hits as they arrive, events as a customer sees them."""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+LONGEST_USER_AGENT = 512
+LONGEST_REFERRER = 500
+
+
+class EventType(StrEnum):
+    """The words of the field (they are django-anymail's)."""
+
+    OPENED = "opened"
+    CLICKED = "clicked"
+    UNSUBSCRIBED = "unsubscribed"
+
+
+class Method(StrEnum):
+    """How a person opted out: with the mail program's button (RFC 8058), or on our page."""
+
+    ONE_CLICK = "one_click"
+    PAGE = "page"
+
+
+class Hit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One request of a reader, as the journal keeps it.
+
+    ``account`` is 8 bytes and ``message`` 16; ``occurred_at`` is Unix milliseconds. ``network`` is the reader's
+    address without its last part, which is never kept; ``prefetch`` says that a browser asked ahead of the person.
+    """
+
+    type: EventType
+    account: bytes
+    message: bytes
+    occurred_at: int
+    user_agent: str = ""
+    network: str | None = None
+    referrer: str | None = None
+    prefetch: bool = False
+    link: int | None = None
+    url: str | None = None
+    method: Method | None = None
+
+
+class OptOut(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A person's "no more", with the hit that said it. ``suppression`` is the id of the row it would make."""
+
+    hit: Hit
+    address_key: bytes
+    suppression: bytes
+
+
+Entry = Hit | OptOut
+"""What the journal takes."""
+
+
+class JournalRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A hit with the journal's key, which grows in the order of commits."""
+
+    key: int
+    hit: Hit
+
+
+class Client(msgspec.Struct, frozen=True, kw_only=True):
+    """What showed the mail or opened the link, as far as its request tells."""
+
+    user_agent: str | None
+    name: str | None
+    os: str | None
+    device: str | None
+    ip: str | None
+    proxied: bool
+    referrer: str | None
+
+
+class VerdictShown(msgspec.Struct, frozen=True, kw_only=True):
+    """Person or machine, and why."""
+
+    value: str
+    machine_class: str | None = msgspec.field(name="class")
+    signals: Sequence[str]
+
+
+class RecipientShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A recipient as every answer shows it; all null once erased."""
+
+    id: str | None
+    external_id: str | None
+    email: str | None
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as customers see it, in JSON as it stands here."""
+
+    id: str
+    sequence: int
+    revision: int
+    type: str
+    occurred_at: str
+    campaign: str | None
+    topic: str | None
+    message_id: str | None
+    recipient: RecipientShown
+    url: str | None
+    link: int | None
+    method: str | None
+    client: Client
+    verdict: VerdictShown
+    metadata: Mapping[str, Any]
+
+
+def cleaned(text: str, longest: int) -> str:
+    """``text`` as every database stores it: cut, without NUL and without half a surrogate pair."""
+    cut = text[:longest]
+    if cut.isascii():
+        return cut.replace("\0", "")
+    return cut.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def network_of(address: str) -> str | None:
+    """The network a reader's address lies in: its /24, or its /48 for IPv6; None for anything else.
+
+    Written as the first address of that network, so that ``203.0.113.77`` becomes ``203.0.113.0``.
+    """
+    if ":" not in address:
+        prefix, dot, _ = address.rpartition(".")
+        return f"{prefix}.0" if dot else None
+    return _network_of_ipv6(address)
+
+
+def _network_of_ipv6(address: str) -> str | None:
+    try:
+        parsed = ipaddress.IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return None
+    if parsed.ipv4_mapped is not None:
+        return network_of(str(parsed.ipv4_mapped))
+    return str(ipaddress.IPv6Address(int(parsed) >> 80 << 80))

@@ -1,0 +1,30 @@
+"""Times as they are written in answers and read from questions: RFC 3339, UTC, milliseconds."""
+
+import re
+from datetime import UTC, datetime
+
+_RFC3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:(?:[0-5]\d)(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
+)
+
+
+class BadTime(ValueError):
+    """Not a time as RFC 3339 writes it."""
+
+
+def written_time(milliseconds: int) -> str:
+    """Unix milliseconds as ``2026-11-22T10:00:00.000Z``: text order is time order."""
+    moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03}Z"
+
+
+def parse_time(text: str) -> int:
+    """Unix milliseconds of an RFC 3339 time with its offset, cut to the millisecond. Raises :class:`BadTime`."""
+    if not _RFC3339.fullmatch(text):
+        raise BadTime("not a time: write it like 2026-11-22T10:00:00Z, with its offset")
+    try:
+        moment = datetime.fromisoformat(text.upper())
+        seconds = int(moment.replace(microsecond=0).timestamp())
+    except (ValueError, OverflowError):
+        raise BadTime("not a time: there is no such day or hour") from None
+    return seconds * 1000 + moment.microsecond // 1000

@@ -1,0 +1,121 @@
+"""Every option once: its environment name, its type, what holds without it, and a sentence."""
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class BadSetting(ValueError):
+    """A setting cannot be used; the message names it and says what to write."""
+
+
+def _option(default: Any, sentence: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"sentence": sentence, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The options of a server; each is read from ``TRACKER_`` and its name in capitals."""
+
+    database_url: str = _option(
+        "sqlite:///tracker.db",
+        "Where everything is stored: sqlite:///relative.db, or sqlite:////absolute/path.db.",
+    )
+    base_url: str = _option(
+        "http://127.0.0.1:8000", "What links in mails begin with. One-click unsubscribe is valid over https only."
+    )
+    host: str = _option("127.0.0.1", "The address to listen on.")
+    port: int = _option(8000, "The port to listen on; 0 takes a free one.")
+    secret_keys: str | None = _option(
+        None,
+        "Signing keys as 1:<base64url of 32 bytes>,2:...; without it they live in <database file>.keys.",
+        secret=True,
+    )
+    trusted_proxies: str = _option(
+        "", "Addresses or networks of your reverse proxies, with commas between; only they may say who the client is."
+    )
+    abuse_contact: str | None = _option(
+        None, "Where abuse is reported, shown on the tracking host: a mailto: or https: URL, or plain words."
+    )
+    worker: str = _option("process", "Where the projector works: process (its own) or inline (tests, tiny machines).")
+    journal_ceiling: int = _option(
+        5_000_000, "Hits the journal holds before they are projected; above it opens are answered 503."
+    )
+    queue_limit: int = _option(10_000, "Hits that may wait for one commit; above it opens are answered 503.")
+    drain_seconds: int = _option(5, "How long requests may take to end when the server is told to stop.")
+    log_level: str = _option("info", "How much is logged: debug, info, warning or error.")
+
+    def __post_init__(self) -> None:
+        """Raises :class:`BadSetting`."""
+        for check in (_check_base_url, _check_proxies, _check_words, _check_numbers):
+            check(self)
+
+    @property
+    def proxies(self) -> list[str]:
+        """The trusted proxies, one by one."""
+        return [part.strip() for part in self.trusted_proxies.split(",") if part.strip()]
+
+
+def from_environment(environment: Mapping[str, str] = os.environ, **given: object) -> Settings:
+    """The settings of the environment; what is given here (and not None) goes first. Raises :class:`BadSetting`."""
+    values: dict[str, object] = {}
+    for option in fields(Settings):
+        name = f"TRACKER_{option.name.upper()}"
+        if name in environment:
+            values[option.name] = _read(name, environment[name], option.type)
+    values.update({name: value for name, value in given.items() if value is not None})
+    if isinstance(base_url := values.get("base_url"), str):
+        values["base_url"] = base_url.rstrip("/")
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def _read(name: str, text: str, wanted: object) -> str | int:
+    if wanted is not int:
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise BadSetting(f"{name} is {text!r}: it must be a whole number") from None
+
+
+def _check_base_url(settings: Settings) -> None:
+    parts = urlsplit(settings.base_url)
+    good = parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment or parts.path)
+    if not good or not re.fullmatch(r"[!-~]+", settings.base_url) or "@" in parts.netloc:
+        raise BadSetting(
+            f"TRACKER_BASE_URL is {settings.base_url!r}: write the scheme and host alone, like https://t.example.com"
+        )
+
+
+def _check_proxies(settings: Settings) -> None:
+    for proxy in settings.proxies:
+        if proxy == "*":
+            raise BadSetting(
+                "TRACKER_TRUSTED_PROXIES is '*': then anybody could say who the client is. "
+                "List the addresses of your proxies"
+            )
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError as error:
+            raise BadSetting(f"TRACKER_TRUSTED_PROXIES: {proxy!r} is no address or network: {error}") from None
+
+
+def _check_words(settings: Settings) -> None:
+    if settings.worker not in ("process", "inline"):
+        raise BadSetting(f"TRACKER_WORKER is {settings.worker!r}: it must be process or inline")
+    if settings.log_level not in ("debug", "info", "warning", "error"):
+        raise BadSetting(f"TRACKER_LOG_LEVEL is {settings.log_level!r}: it must be debug, info, warning or error")
+
+
+def _check_numbers(settings: Settings) -> None:
+    lowest = {"port": 0, "journal_ceiling": 1, "queue_limit": 1, "drain_seconds": 0}
+    highest = {"port": 65_535, "drain_seconds": 9}
+    for name, low in lowest.items():
+        value, high = getattr(settings, name), highest.get(name)
+        if value < low or (high is not None and value > high):
+            wanted = f"from {low} to {high}" if high is not None else f"at least {low}"
+            raise BadSetting(f"TRACKER_{name.upper()} is {value}: it must be {wanted}")

@@ -1,0 +1,70 @@
+"""The narrow waist: everything the rest of the package asks of a database."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+Row = Mapping[str, Any]
+Values = Mapping[str, object] | tuple[object, ...]
+
+
+class Unavailable(OSError):
+    """The database does not answer now: locked, full or gone. Asking again later may help."""
+
+
+class Broken(Unavailable):
+    """A write or an fsync failed, so what the file holds is unknown until the process starts anew."""
+
+
+class Refused(ValueError):
+    """The database cannot take this data; the same data will be refused again."""
+
+
+class Stale(RuntimeError):
+    """Something this transaction builds on changed meanwhile; nothing of it was done."""
+
+
+class BadDatabase(ValueError):
+    """This database cannot be used at all; the message names the file and says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A statement, and the rows to run it for: mappings by name, or tuples in the order the statement names them.
+
+    ``affects``: the number of rows it must touch in all; otherwise the transaction is undone as :class:`Stale`.
+    """
+
+    sql: str
+    rows: Sequence[Values] = ({},)
+    affects: int | None = None
+
+
+class Database(Protocol):
+    """Opened by ``async with``. Statements name their parameters ``:like_this``; a list goes where ``in (:it)`` stands.
+
+    Every verb raises :class:`Unavailable` when the database does not answer.
+    """
+
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(self, *exc: object) -> None: ...
+
+    async def fetch(self, sql: str, /, **params: object) -> list[Row]:
+        """Read. Never waits for a writer."""
+        ...
+
+    async def change(self, sql: str, /, **params: object) -> list[Row]:
+        """Run one statement in a transaction of its own, and give what it returns."""
+        ...
+
+    async def write(self, *changes: Change) -> None:
+        """Run all of the changes, or none; on stable storage when this returns.
+
+        A transaction is a value, not a span of code: once begun it is finished, even when the caller
+        is cancelled meanwhile. Raises :class:`Refused` or :class:`Stale` with nothing changed.
+        """
+        ...
+
+    async def scrub(self) -> None:
+        """Make sure that deleted rows are gone from every file, as far as readers allow it now."""
+        ...

@@ -1,0 +1,158 @@
+"""The files of one installation, and whether they belong together."""
+
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from ..domain.ids import new_id
+from ..domain.keys import BadKeyring, Keyring, new_secret
+from . import migrations
+from .accounts import Accounts
+from .database import BadDatabase, Change, Database
+from .keyfile import make_key_file, read_key_file
+from .sqlite import SQLite
+from .statements import load_statements
+
+_ACCOUNTS = load_statements("accounts")
+_MIGRATIONS = load_statements("migrations")
+
+
+class Files(NamedTuple):
+    """Where an SQLite installation lies."""
+
+    main: Path
+
+    @property
+    def inbox(self) -> Path:
+        """The journal and the suppressions: what a reader waits for."""
+        return self.main.with_name(f"{self.main.name}.inbox")
+
+    @property
+    def keys(self) -> Path:
+        """The signing keys, when the environment gives none."""
+        return self.main.with_name(f"{self.main.name}.keys")
+
+    @property
+    def server_lock(self) -> Path:
+        """Held by the one serving process."""
+        return self.main.with_name(f"{self.main.name}.serve.lock")
+
+    @property
+    def worker_lock(self) -> Path:
+        """Held by the one worker."""
+        return self.main.with_name(f"{self.main.name}.worker.lock")
+
+    def main_database(self) -> SQLite:
+        """The main file; its readers see the tables of the inbox too."""
+        return SQLite(self.main, attached=self.inbox, patience_ms=2_000)
+
+    def inbox_database(self) -> SQLite:
+        """The inbox."""
+        return SQLite(self.inbox)
+
+
+def files_of(database_url: str) -> Files:
+    """The files of ``sqlite:///relative.db`` or ``sqlite:////absolute.db``. Raises ``BadDatabase``."""
+    match = re.fullmatch(r"sqlite:///(.+)", database_url)
+    if match is None:
+        raise BadDatabase(
+            f"cannot use the database {_without_password(database_url)}: "
+            "write sqlite:///tracker.db for a file in this folder, sqlite:////var/lib/tracker.db for any other"
+        )
+    return Files(Path(match[1]))
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"//[^/@]*@", "//...@", url)
+
+
+class Prepared(NamedTuple):
+    """An installation that is ready to be opened."""
+
+    applied: list[str]
+    keyring: Keyring
+    new: bool
+
+
+async def prepare(files: Files, secrets: Mapping[int, bytes] | None) -> Prepared:
+    """Bring both files to this release, make what a new installation lacks, and check that all belongs together.
+
+    ``secrets`` are the keys of the environment; without them the key file counts. Raises ``BadDatabase`` or
+    ``BadKeyring`` for what no waiting repairs.
+    """
+    new = not files.main.exists()
+    inbox_existed = files.inbox.exists()
+    try:
+        async with SQLite(files.main, readers=1, patience_ms=10_000) as main:
+            applied = await migrations.migrate(main, "main")
+            inhabited = await Accounts(main).any()
+            if inhabited and not inbox_existed:
+                raise BadDatabase(_strange_inbox(files, "is missing"))
+            async with SQLite(files.inbox, readers=1, patience_ms=10_000) as inbox:
+                await _join(main, inbox, files)
+                applied += await migrations.migrate(inbox, "inbox")
+            keyring = await _keyring(main, files, secrets, inhabited)
+    except OSError as error:
+        raise BadDatabase(f"cannot prepare the database {files.main} and {files.inbox}: {error}") from error
+    return Prepared(applied, keyring, new)
+
+
+async def _join(main: Database, inbox: Database, files: Files) -> None:
+    """Both files carry the installation's id; a file that carries another is not this installation's."""
+    await inbox.change(_MIGRATIONS["create_installations"])
+    ours, theirs = await _id_of(main, "main"), await _id_of(inbox, "inbox")
+    if ours is None and theirs is None:
+        ours = new_id()
+        await main.write(Change(_MIGRATIONS["insert_installation"], [{"part": "main", "id": ours}]))
+    if theirs is None and not await Accounts(main).any():
+        await inbox.write(Change(_MIGRATIONS["insert_installation"], [{"part": "inbox", "id": ours}]))
+    elif theirs != ours:
+        raise BadDatabase(_strange_inbox(files, "belongs to another installation"))
+
+
+def _strange_inbox(files: Files, what: str) -> str:
+    return (
+        f"{files.inbox} {what}, and {files.main} cannot be served without its own: it holds opt-outs. "
+        "Put back the two files that belong together"
+    )
+
+
+async def _id_of(database: Database, part: str) -> bytes | None:
+    rows = await database.fetch(_MIGRATIONS["installation"], part=part)
+    return rows[0]["id"] if rows else None
+
+
+async def _keyring(main: Database, files: Files, secrets: Mapping[int, bytes] | None, inhabited: bool) -> Keyring:
+    found = secrets if secrets is not None else read_key_file(files.keys)
+    if found is None:
+        if inhabited:
+            raise BadKeyring(
+                f"the signing keys in {files.keys} are missing, and the links in mails already sent need them: "
+                "put the file back, or set TRACKER_SECRET_KEYS"
+            )
+        found = {1: new_secret()}
+        make_key_file(files.keys, found)
+    keyring = Keyring(found)
+    await _check_fingerprints(main, keyring)
+    return keyring
+
+
+async def _check_fingerprints(main: Database, keyring: Keyring) -> None:
+    """A key that once signed must stay: links in mails already sent need it."""
+    present = keyring.fingerprints()
+    for row in await main.fetch(_ACCOUNTS["fingerprints"]):
+        fingerprint = present.pop(row["number"], None)
+        if fingerprint is None:
+            raise BadKeyring(
+                f"signing key {row['number']} is missing: links in mails already sent need it, put it back"
+            )
+        if fingerprint != row["fingerprint"]:
+            raise BadKeyring(f"signing key {row['number']} is not the one that signed before: put the old one back")
+    seen_at = time.time_ns() // 1_000_000
+    rows = [
+        {"number": number, "fingerprint": fingerprint, "first_seen_at": seen_at}
+        for number, fingerprint in present.items()
+    ]
+    await main.write(Change(_ACCOUNTS["insert_fingerprint"], rows))

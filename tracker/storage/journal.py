@@ -1,0 +1,129 @@
+"""The journal: what happened, in the order of commits, until everything that follows from it is stored."""
+
+import time
+from collections.abc import Sequence
+
+from ..domain.events import Entry, EventType, Hit, JournalRow, Method, OptOut
+from .database import Change, Database, Row
+from .statements import load_statements
+
+_SQL = load_statements("journal")
+
+
+class Journal:
+    """Written by one process, which gives the keys; read by any."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._last = 0
+        self.head = 0
+        """The key of the last entry that is on stable storage."""
+
+    async def open(self, *, above: int) -> None:
+        """Make ready to append. Keys begin above those in the file and above ``above``, the mark of the projection."""
+        rows = await self._database.fetch(_SQL["last_key"])
+        self.head = int(rows[0]["id"])
+        self._last = max(self.head, above)
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        """Make all of the entries durable, or none.
+
+        An opt-out whose address has one already changes nothing and leaves no row.
+        """
+        hits, opt_outs = [], []
+        for entry in entries:
+            self._last += 1
+            if isinstance(entry, Hit):
+                hits.append(_hit_row(self._last, entry))
+            else:
+                opt_outs.append(_opt_out_row(self._last, entry))
+        last = self._last
+        await self._database.write(*_changes(hits, opt_outs))
+        self.head = last
+
+    async def beat(self) -> None:
+        """Write something of no meaning, to learn whether writing works."""
+        await self._database.change(_SQL["beat"], at=time.time_ns() // 1_000_000)
+
+    async def read(self, *, after: int, limit: int) -> list[JournalRow]:
+        """The rows above a key, in their order."""
+        return [_journal_row(row) for row in await self._database.fetch(_SQL["read_after"], after=after, limit=limit)]
+
+    async def oldest(self, *, after: int) -> int | None:
+        """When the first entry above a key occurred, in Unix milliseconds; None when there is none."""
+        rows = await self._database.fetch(_SQL["oldest_after"], after=after)
+        return rows[0]["occurred_at"] if rows else None
+
+    async def trim(self, *, upto: int, slice_rows: int = 10_000) -> int:
+        """Forget the entries up to a key, a slice at a time, and make sure that they are gone from the files."""
+        rows = await self._database.fetch(_SQL["first_key"])
+        first = int(rows[0]["id"])
+        if not 0 < first <= upto:
+            return 0
+        for end in range(first + slice_rows - 1, upto + slice_rows, slice_rows):
+            await self._database.change(_SQL["trim"], upto=min(end, upto))
+        await self._database.scrub()
+        return upto - first + 1
+
+
+def _changes(hits: list[tuple[object, ...]], opt_outs: list[dict[str, object]]) -> list[Change]:
+    changes = []
+    if hits:
+        changes.append(Change(_SQL["insert_hit"], hits))
+    if opt_outs:
+        changes.append(Change(_SQL["insert_opt_out"], opt_outs))
+        changes.append(Change(_SQL["insert_opt_out_hit"], opt_outs))
+    return changes
+
+
+def _hit_row(key: int, hit: Hit) -> tuple[object, ...]:
+    """In the order in which the statement names them: this runs once a hit."""
+    return (
+        key,
+        hit.account,
+        hit.message,
+        hit.type,
+        hit.occurred_at,
+        hit.user_agent,
+        hit.network,
+        hit.referrer,
+        hit.prefetch,
+        hit.link,
+        hit.url,
+        hit.method,
+    )
+
+
+def _opt_out_row(key: int, opt_out: OptOut) -> dict[str, object]:
+    hit = opt_out.hit
+    return {
+        "id": key,
+        "account_id": hit.account,
+        "address_key": opt_out.address_key,
+        "suppression_id": opt_out.suppression,
+        "message_id": hit.message,
+        "type": hit.type,
+        "occurred_at": hit.occurred_at,
+        "user_agent": hit.user_agent,
+        "network": hit.network,
+        "referrer": hit.referrer,
+        "prefetch": hit.prefetch,
+        "method": hit.method,
+    }
+
+
+def _journal_row(row: Row) -> JournalRow:
+    hit = Hit(
+        type=EventType(row["type"]),
+        account=row["account_id"],
+        message=row["message_id"],
+        occurred_at=row["occurred_at"],
+        user_agent=row["user_agent"],
+        network=row["network"],
+        referrer=row["referrer"],
+        prefetch=bool(row["prefetch"]),
+        link=row["link"],
+        url=row["url"],
+        method=Method(row["method"]) if row["method"] else None,
+    )
+    return JournalRow(key=row["id"], hit=hit)

@@ -1,0 +1,36 @@
+"""Locks that say who works on a database file; they end with the process that holds them."""
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+
+class Locked(BlockingIOError):
+    """Another process holds this lock."""
+
+
+class FileLock:
+    """An advisory lock on a file of its own.
+
+    Never on the database file itself: closing any handle of that drops SQLite's own locks of this process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> Self:
+        """Raises :class:`Locked` at once when another process holds it."""
+        self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._handle)
+            raise Locked(f"{self.path} is locked by another process") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._handle)

@@ -1,0 +1,57 @@
+-- name: select_events
+select
+    e.id, e.sequence, e.revision, e.type, e.occurred_at, e.campaign, e.topic, e.message_id, e.url, e.link, e.method,
+    e.user_agent, e.client_name, e.client_os, e.client_device, e.ip, e.referrer, e.proxied,
+    e.verdict, e.verdict_class, e.signals,
+    m.recipient_id, m.external_id, m.email, m.metadata
+from events e
+left join messages m on m.account_id = e.account_id and m.id = e.message_id
+where e.account_id = :account_id
+
+-- name: of_types
+and e.type in (:types)
+
+-- name: of_campaign
+and e.campaign = :campaign
+
+-- name: of_topic
+and e.topic = :topic
+
+-- name: of_message
+and e.message_id = :message
+
+-- name: of_verdict
+and e.verdict = :verdict
+
+-- name: of_recipient
+and e.message_id in (select id from messages where account_id = :account_id and recipient_id = :recipient)
+
+-- name: of_email
+and e.message_id in (
+    select s.id from recipients r join messages s on s.account_id = r.account_id and s.recipient_id = r.id
+    where r.account_id = :account_id and r.address = :email
+)
+
+-- name: of_external_id
+and e.message_id in (select id from messages where account_id = :account_id and external_id = :external_id)
+
+-- name: since
+and e.id >= :since
+
+-- name: until
+and e.id < :until
+
+-- name: before
+and e.id < :before
+
+-- name: after
+and e.id > :after
+
+-- name: newest_first
+order by e.id desc limit :limit
+
+-- name: oldest_first
+order by e.id limit :limit
+
+-- name: after_sequence
+and e.sequence > :sequence order by e.sequence limit :limit

@@ -1,0 +1,47 @@
+-- name: insert_hit!
+insert into journal
+    (id, account_id, message_id, type, occurred_at, user_agent, network, referrer, prefetch, link, url, method)
+values
+    (:id, :account_id, :message_id, :type, :occurred_at, :user_agent, :network, :referrer, :prefetch, :link, :url, :method)
+
+-- name: insert_opt_out!
+-- The first opt-out stands; later ones change nothing.
+insert into suppressions
+    (account_id, address_key, scope, topic, reason, origin, id, message_id, created_at)
+values
+    (:account_id, :address_key, 'account', '', 'unsubscribed', 'recipient', :suppression_id, :message_id, :occurred_at)
+on conflict do nothing
+
+-- name: insert_opt_out_hit!
+-- Only beside a suppression that this very opt-out made.
+insert into journal
+    (id, account_id, message_id, type, occurred_at, user_agent, network, referrer, prefetch, method)
+select
+    :id, account_id, :message_id, :type, :occurred_at, :user_agent, :network, :referrer, :prefetch, :method
+from suppressions
+where account_id = :account_id and address_key = :address_key
+    and scope = 'account' and topic = '' and reason = 'unsubscribed' and origin = 'recipient'
+    and id = :suppression_id
+
+-- name: read_after(after, limit)
+-- The journal belongs to the whole installation: the projector sorts it out by account.
+select id, account_id, message_id, type, occurred_at, user_agent, network, referrer, prefetch, link, url, method
+from journal
+where id > :after
+order by id
+limit :limit
+
+-- name: oldest_after(after)
+select occurred_at from journal where id > :after order by id limit 1
+
+-- name: last_key()
+select coalesce(max(id), 0) as id from journal
+
+-- name: first_key()
+select coalesce(min(id), 0) as id from journal
+
+-- name: trim(upto)!
+delete from journal where id <= :upto
+
+-- name: beat(at)!
+update heartbeat set at = :at where name = 'writer'

@@ -1,0 +1,38 @@
+-- name: mark()
+select mark from projection where name = 'journal'
+
+-- name: advance_mark!
+update projection set mark = :new, dropped = dropped + :dropped where name = 'journal' and mark = :old
+
+-- name: sequences(account_ids)
+select id, sequence from accounts where id in (:account_ids)
+
+-- name: advance_sequence!
+update accounts set sequence = :new where id = :account_id and sequence = :old
+
+-- name: insert_event!
+insert into events
+    (account_id, id, sequence, revision, type, occurred_at, campaign, topic, message_id, url, link, method, user_agent, client_name, client_os, client_device, ip, referrer, proxied, verdict, verdict_class, signals, ruleset)
+values
+    (:account_id, :id, :sequence, :revision, :type, :occurred_at, :campaign, :topic, :message_id, :url, :link, :method, :user_agent, :client_name, :client_os, :client_device, :ip, :referrer, :proxied, :verdict, :verdict_class, :signals, :ruleset)
+
+-- name: message_counts(account_id, message_ids)
+select message_id, type, verdict from message_counts
+where account_id = :account_id and message_id in (:message_ids)
+
+-- name: add_message_count!
+insert into message_counts (account_id, message_id, type, verdict, total)
+values (:account_id, :message_id, :type, :verdict, :total)
+on conflict (account_id, message_id, type, verdict) do update
+set total = message_counts.total + excluded.total
+
+-- name: add_campaign_count!
+insert into campaign_counts (account_id, campaign, type, verdict, total, uniques)
+values (:account_id, :campaign, :type, :verdict, :total, :uniques)
+on conflict (account_id, campaign, type, verdict) do update
+set total = campaign_counts.total + excluded.total, uniques = campaign_counts.uniques + excluded.uniques
+
+-- name: refuse!
+insert into refused (account_id, journal_key, message_id, type, occurred_at, error)
+values (:account_id, :journal_key, :message_id, :type, :occurred_at, :error)
+on conflict do nothing

@@ -1,0 +1,182 @@
+"""SQLite: one connection writes, in a thread of its own; a few read."""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Self, TypeVar
+
+import aiosqlite
+
+from .database import BadDatabase, Broken, Change, Refused, Row, Stale, Unavailable, Values
+from .statements import list_names, spread, take_apart
+
+T = TypeVar("T")
+
+_WIDEST_INSERT = 256
+"""Rows of one insert statement; a power of two, as all the widths are that get prepared."""
+
+_DURABLE: dict[str, str | int] = {
+    "journal_mode": "wal",
+    "synchronous": 2,  # full: NORMAL loses acknowledged commits at a power cut
+    "secure_delete": 1,
+    "foreign_keys": 1,
+}
+
+
+class SQLite:
+    """A database file. ``attached`` is a second file whose tables its readers see as their own."""
+
+    def __init__(self, path: Path, *, attached: Path | None = None, readers: int = 4, patience_ms: int = 1_000) -> None:
+        self._path = path
+        self._attached = attached
+        self._readers_wanted = readers
+        self._patience_ms = patience_ms
+
+    async def __aenter__(self) -> Self:
+        self._stack = AsyncExitStack()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"writer of {self._path.name}")
+        self._stack.callback(self._thread.shutdown)
+        self._readers: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
+        try:
+            self._writer = await self._in_thread(self._open_writer)
+            self._stack.push_async_callback(self._in_thread, self._writer.close)
+            for _ in range(self._readers_wanted):
+                self._readers.put_nowait(await self._open_reader())
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stack.aclose()
+
+    async def fetch(self, sql: str, /, **params: object) -> list[Row]:
+        sql, params = spread(sql, params) if list_names(sql) else (sql, params)
+        async with self._reader() as reader:
+            with _translated():
+                return [dict(row) for row in await reader.execute_fetchall(sql, params)]
+
+    async def change(self, sql: str, /, **params: object) -> list[Row]:
+        def work() -> list[Row]:
+            statement, flat = spread(sql, params)
+            return [dict(row) for row in self._writer.execute(statement, flat)]
+
+        return await self._transact(work)
+
+    async def write(self, *changes: Change) -> None:
+        def work() -> None:
+            for change in changes:
+                touched = self._run(change)
+                if change.affects not in (None, touched):
+                    raise Stale(f"{touched} rows instead of {change.affects}: {change.sql}")
+
+        await self._transact(work)
+
+    async def scrub(self) -> None:
+        """Move the log into the file and empty it: ``secure_delete`` clears the file's pages only."""
+        await self._in_thread(lambda: self._writer.execute("pragma wal_checkpoint(truncate)").fetchall())
+
+    def _run(self, change: Change) -> int:
+        bulk = take_apart(change.sql)
+        if bulk is None or len(change.rows) < 2:
+            return sum(self._writer.execute(change.sql, row).rowcount for row in change.rows)
+        rows, touched, start = change.rows, 0, 0
+        while start < len(rows):
+            width = min(_WIDEST_INSERT, 1 << (len(rows) - start).bit_length() - 1)
+            values = [value for row in rows[start : start + width] for value in _in_order(row, bulk.names)]
+            touched += self._writer.execute(bulk.statement(width), values).rowcount
+            start += width
+        return touched
+
+    async def _transact(self, work: Callable[[], T]) -> T:
+        def transaction() -> T:
+            self._writer.execute("begin immediate")
+            try:
+                result = work()
+                self._writer.execute("commit")
+            except BaseException:
+                # A full disk has rolled back already, and would say so.
+                with contextlib.suppress(sqlite3.Error):
+                    self._writer.execute("rollback")
+                raise
+            return result
+
+        return await self._in_thread(transaction)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        def translated() -> T:
+            with _translated():
+                return work()
+
+        loop = asyncio.get_running_loop()
+        return await asyncio.shield(loop.run_in_executor(self._thread, translated))
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[aiosqlite.Connection]:
+        reader = await self._readers.get()
+        try:
+            yield reader
+        finally:
+            self._readers.put_nowait(reader)
+
+    def _open_writer(self) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(
+                self._path, isolation_level=None, check_same_thread=False, cached_statements=512
+            )
+            connection.row_factory = sqlite3.Row
+            connection.execute(f"pragma busy_timeout = {self._patience_ms}")
+            for pragma, wanted in _DURABLE.items():
+                _set(connection, pragma, wanted, self._path)
+        except sqlite3.Error as error:
+            raise BadDatabase(f"cannot open the database {self._path}: {error}") from error
+        return connection
+
+    async def _open_reader(self) -> aiosqlite.Connection:
+        reader = await self._stack.enter_async_context(
+            aiosqlite.connect(self._path, isolation_level=None, cached_statements=512)
+        )
+        reader.row_factory = sqlite3.Row
+        await reader.execute(f"pragma busy_timeout = {self._patience_ms}")
+        if self._attached is not None:
+            await reader.execute("attach database :path as inbox", {"path": str(self._attached)})
+        await reader.execute("pragma query_only = on")
+        return reader
+
+
+def _in_order(row: Values, names: tuple[str, ...]) -> tuple[object, ...]:
+    return row if isinstance(row, tuple) else tuple(row[name] for name in names)
+
+
+def _set(connection: sqlite3.Connection, pragma: str, wanted: str | int, path: Path) -> None:
+    """Builds of SQLite differ, and a pragma that is not understood is ignored in silence: so it is read back."""
+    connection.execute(f"pragma {pragma} = {wanted}")
+    found = connection.execute(f"pragma {pragma}").fetchone()[0]
+    if found != wanted:
+        raise BadDatabase(f"{path}: this SQLite keeps {pragma} at {found} where {wanted} is needed")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, OverflowError) as error:
+        raise Refused(str(error)) from error
+    except sqlite3.Error as error:
+        raise _trouble(error) from error
+
+
+def _trouble(error: sqlite3.Error) -> OSError:
+    """What SQLite's error says about the file.
+
+    A failed write or fsync may have lost pages that the kernel calls clean. The shared-memory file is
+    only an index, rebuilt from the log: failing to grow it loses nothing.
+    """
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith("SQLITE_IOERR") and "SHM" not in name:
+        return Broken(f"{name}: {error}")
+    return Unavailable(f"{name}: {error}")

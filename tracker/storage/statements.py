@@ -1,0 +1,72 @@
+"""SQL statements as they stand in ``sql/``, and the two forms a backend makes of them."""
+
+import functools
+import logging
+import re
+from collections.abc import Mapping
+from importlib import resources
+from types import MappingProxyType
+from typing import NamedTuple
+
+import aiosql
+
+# It takes every part of a statement, such as one condition, for a mistake.
+logging.getLogger("aiosql").setLevel(logging.ERROR)
+
+_LIST = re.compile(r"\bin \(:([a-z_]+)\)")
+_BULK = re.compile(r"\A(.*\bvalues\s*)(\(\s*:[a-z_]+(?:\s*,\s*:[a-z_]+)*\s*\))([^:]*)\Z", re.DOTALL)
+_NAME = re.compile(r":([a-z_]+)")
+
+
+def load_statements(subject: str) -> Mapping[str, str]:
+    """Read ``sql/<subject>.sql``: one statement, or one part of a statement, under each ``-- name:`` line."""
+    text = (resources.files(__package__) / "sql" / f"{subject}.sql").read_text("utf-8")
+    queries = aiosql.from_str(text, "sqlite3", mandatory_parameters=False)
+    names = [name for name in queries.available_queries if not name.endswith("_cursor")]
+    return MappingProxyType({name: getattr(queries, name).sql.strip() for name in names})
+
+
+class Bulk(NamedTuple):
+    """An ``insert ... values (...)`` taken apart, so that one statement inserts many rows."""
+
+    head: str
+    names: tuple[str, ...]
+    tail: str
+
+    def statement(self, rows: int) -> str:
+        """The statement for that many rows, with positional parameters."""
+        row = f"({', '.join('?' * len(self.names))})"
+        return f"{self.head}{', '.join([row] * rows)}{self.tail}"
+
+
+@functools.cache
+def take_apart(sql: str) -> Bulk | None:
+    """The parts of an insert whose values are parameters alone; None for any other statement."""
+    match = _BULK.match(sql)
+    if match is None or _NAME.search(match[1]):
+        return None
+    return Bulk(match[1], tuple(_NAME.findall(match[2])), match[3])
+
+
+@functools.cache
+def list_names(sql: str) -> tuple[str, ...]:
+    """The parameters of a statement that are lists."""
+    return tuple(_LIST.findall(sql))
+
+
+def spread(sql: str, params: Mapping[str, object]) -> tuple[str, dict[str, object]]:
+    """Write each list parameter out, one parameter an item.
+
+    The list is filled up to a power of two with its last item, so that few forms of a statement are ever prepared.
+    """
+    flat = dict(params)
+    for name in list_names(sql):
+        items = flat.pop(name)
+        if not isinstance(items, (list, tuple)):
+            raise TypeError(f"the parameter {name!r} must be a list")
+        width = 1 << max(len(items) - 1, 0).bit_length()
+        padded = [*items, *([items[-1] if items else None] * (width - len(items)))]
+        keys = [f"{name}_{position}" for position in range(width)]
+        sql = sql.replace(f"in (:{name})", f"in ({', '.join(f':{key}' for key in keys)})")
+        flat.update(zip(keys, padded, strict=True))
+    return sql, flat

@@ -1,0 +1,86 @@
+"""Reads what a customer sends, within limits, and says exactly what is wrong with it."""
+
+import re
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+
+from .problems import Problem, invalid
+
+T = TypeVar("T")
+
+KIB = 1024
+MIB = 1024 * KIB
+
+_AT = re.compile(r" - at `\$(.*)`\Z")
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`\Z", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`\Z", re.DOTALL)
+
+
+async def read_json(request: Request, wanted: type[T], limit: int) -> T:
+    """The body as a ``wanted``, whose fields are checked and whose unknown fields are refused by name.
+
+    Raises ``Problem``: 413 above ``limit`` bytes, 415, 400 when it is no JSON, 422 when it does not fit.
+    """
+    _check_type(request)
+    body = await _read(request, limit)
+    try:
+        return msgspec.json.decode(body, type=wanted)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Problem("not-json", f"The body cannot be read as JSON: {error}") from None
+
+
+def _check_type(request: Request) -> None:
+    given = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if given != "application/json":
+        raise Problem(
+            "unsupported-media-type",
+            "Send the body as application/json.",
+            headers={"Accept": "application/json"},
+        )
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise Problem(
+                    "too-large",
+                    f"The body may have at most {limit:,} bytes ({_readable(limit)}).",
+                    # What is left of the body is not read: the connection cannot be used again.
+                    headers={"Connection": "close"},
+                    limit=limit,
+                )
+    except ClientDisconnect:
+        raise Problem("not-json", "The body ended early.") from None
+    return bytes(body)
+
+
+def _readable(limit: int) -> str:
+    return f"{limit // MIB} MiB" if limit % MIB == 0 else f"{limit // KIB} KiB"
+
+
+def _invalid(message: str) -> Problem:
+    found = _AT.search(message)
+    detail = message[: found.start()] if found else message
+    pointer = _pointer(found[1] if found else "")
+    if match := _UNKNOWN.match(detail):
+        return invalid(f"{pointer}/{_escaped(match[1])}", "unknown field")
+    if match := _MISSING.match(detail):
+        return invalid(f"{pointer}/{_escaped(match[1])}", "required")
+    return invalid(pointer, detail.replace("`", ""))
+
+
+def _pointer(path: str) -> str:
+    """msgspec's ``.recipient.email`` or ``.recipients[3]`` as a JSON Pointer fragment (RFC 6901)."""
+    parts = re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", path)
+    return "#" + "".join(f"/{_escaped(name or index)}" for name, index in parts)
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")

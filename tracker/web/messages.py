@@ -1,0 +1,248 @@
+"""Making a mail that is tracked: its links, its pixel and its way out."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..domain.addresses import Address, InvalidAddress, address_key, read_address
+from ..domain.events import Event, RecipientShown
+from ..domain.ids import BadId, new_id, parse_id, written
+from ..domain.links import Links
+from ..domain.times import written_time
+from ..mail.headers import unsubscribe_headers
+from ..mail.html import rewrite_html
+from ..mail.links import Link
+from ..mail.text import rewrite_text
+from ..storage.accounts import Account
+from ..storage.events import EventFilter, Events
+from ..storage.messages import Message, Messages, NewMessage
+from ..storage.suppressions import Suppressions
+from ..workers.backlog import Backlog
+from .auth import Guard
+from .bodies import MIB, read_json
+from .links import MessageUrls
+from .names import checked_name, external_id_flaw, metadata_flaws
+from .problems import Flaw, Problem, flawed
+
+_EVENTS_SHOWN = 1_000
+
+
+class RecipientIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom a message is for."""
+
+    email: str
+    external_id: str | None = None
+
+
+class TrackingIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is tracked in a message."""
+
+    opens: bool = True
+    clicks: bool = True
+    text_clicks: bool = False
+
+
+class MessageIn(msgspec.Struct, forbid_unknown_fields=True):
+    """A message to be made."""
+
+    campaign: str
+    recipient: RecipientIn
+    topic: str | None = None
+    html: str | None = None
+    text: str | None = None
+    metadata: dict[str, str | int | float | bool | None] = {}
+    tracking: TrackingIn = TrackingIn()
+
+
+class MessageOut(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mailer needs of a message, whenever it asks."""
+
+    id: str
+    campaign: str
+    topic: str | None
+    recipient: RecipientShown
+    created_at: str
+    open_url: str | None
+    unsubscribe_url: str
+    preferences_url: str
+    headers: Mapping[str, str]
+    metadata: Mapping[str, Any]
+
+
+class MessageMade(MessageOut, frozen=True, kw_only=True):
+    """A message just made, with its rewritten parts."""
+
+    html: str | None
+    text: str | None
+    links: list[Link]
+
+
+class MessageWithEvents(MessageOut, frozen=True, kw_only=True):
+    """A message and what became of it, newest first."""
+
+    sent_at: str | None
+    events: list[Event]
+
+
+class MessagesApi:
+    """``/v1/messages``."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        messages: Messages,
+        suppressions: Suppressions,
+        events: Events,
+        backlog: Backlog,
+        links: Links,
+        base_url: str,
+    ) -> None:
+        self._guard = guard
+        self._messages = messages
+        self._suppressions = suppressions
+        self._events = events
+        self._backlog = backlog
+        self._links = links
+        self._base_url = base_url
+
+    def routes(self) -> list[Route]:
+        """Its routes."""
+        return [
+            Route("/v1/messages", self.create, methods=["POST"]),
+            Route("/v1/messages/{id}", self.read, methods=["GET"]),
+        ]
+
+    async def create(self, request: Request) -> Response:
+        """201 with the rewritten parts, or 409 and nothing made when the recipient is suppressed."""
+        account = await self._guard.admit(request, "messages")
+        wanted = await read_json(request, MessageIn, 5 * MIB)
+        address = _checked(wanted)
+        key = address_key(address.canonical, account.pepper)
+        await self._refuse_suppressed(account, key, wanted.topic)
+        new = _new_message(account, wanted, address, key)
+        urls = self._urls(account, new.id, key)
+        # A long newsletter takes milliseconds, which no pixel should wait for.
+        html, text, links = await asyncio.to_thread(_rewrite, wanted, urls)
+        recipient = await self._messages.add(new)
+        made = MessageMade(**_shared(new, recipient, urls), html=html, text=text, links=links)
+        location = f"{self._base_url}/v1/messages/{made.id}"
+        return _json(made, 201, {"Location": location})
+
+    async def read(self, request: Request) -> Response:
+        """A message with its events."""
+        account = await self._guard.admit(request, "messages")
+        message = await self._find(account, request.path_params["id"])
+        key = await self._messages.address_key_of(account.id, message.recipient)
+        lag_s = await self._backlog.caught_up()
+        events = await self._events.page(
+            account.id, EventFilter(message=message.id), limit=_EVENTS_SHOWN, beyond=None, descending=True
+        )
+        shared = _shared(message, message.recipient, self._urls(account, message.id, key))
+        sent_at = written_time(message.sent_at) if message.sent_at is not None else None
+        return _json(MessageWithEvents(**shared, sent_at=sent_at, events=events), 200, lag_header(lag_s))
+
+    async def _refuse_suppressed(self, account: Account, key: bytes, topic: str | None) -> None:
+        standing = (await self._suppressions.matching(account.id, [key], topic)).get(key)
+        if standing is not None:
+            raise Problem(
+                "recipient-suppressed",
+                "This recipient must not be written to; no message was made.",
+                reason=standing.reason,
+                scope=standing.scope,
+            )
+
+    async def _find(self, account: Account, written_id: str) -> Message:
+        try:
+            message = await self._messages.find(account.id, parse_id(written_id))
+        except BadId:
+            message = None
+        if message is None:
+            raise Problem("not-found", "There is no such message.")
+        return message
+
+    def _urls(self, account: Account, message: bytes, key: bytes) -> MessageUrls:
+        return MessageUrls(
+            links=self._links, base_url=self._base_url, account=account.id, message=message, address_key=key
+        )
+
+
+def lag_header(lag_s: float | None) -> dict[str, str]:
+    """Says by how many seconds an answer is behind, when it is."""
+    return {} if lag_s is None else {"Tracker-Lag": f"{lag_s:.3f}"}
+
+
+def _checked(wanted: MessageIn) -> Address:
+    """The recipient's address, once all of the message has been found good. Names become NFC."""
+    wanted.campaign = checked_name("campaign", wanted.campaign)
+    if wanted.topic is not None:
+        wanted.topic = checked_name("topic", wanted.topic)
+    flaws = metadata_flaws("#/metadata", wanted.metadata)
+    if flaw := external_id_flaw(wanted.recipient.external_id):
+        flaws.append(Flaw("#/recipient/external_id", flaw))
+    try:
+        address = read_address(wanted.recipient.email)
+    except InvalidAddress as error:
+        raise flawed([Flaw("#/recipient/email", str(error)), *flaws]) from None
+    if flaws:
+        raise flawed(flaws)
+    return address
+
+
+def _new_message(account: Account, wanted: MessageIn, address: Address, key: bytes) -> NewMessage:
+    return NewMessage(
+        account=account.id,
+        id=new_id(),
+        address=address.identity,
+        address_key=key,
+        email=address.raw,
+        external_id=wanted.recipient.external_id,
+        campaign=wanted.campaign,
+        topic=wanted.topic,
+        metadata=wanted.metadata,
+        opens=wanted.tracking.opens,
+        clicks=wanted.tracking.clicks,
+        created_at=time.time_ns() // 1_000_000,
+    )
+
+
+def _rewrite(wanted: MessageIn, urls: MessageUrls) -> tuple[str | None, str | None, list[Link]]:
+    html, text, links = wanted.html, wanted.text, list[Link]()
+    own = f"{urls.base_url}/"
+    if html is not None:
+        track = urls.track if wanted.tracking.clicks else _leave
+        pixel = urls.open_url if wanted.tracking.opens else None
+        rewritten = rewrite_html(html, track=track, own=own, pixel=pixel)
+        html, links = rewritten.content, list(rewritten.links)
+    if text is not None and wanted.tracking.clicks and wanted.tracking.text_clicks:
+        rewritten = rewrite_text(text, track=urls.track, own=own, first=len(links))
+        text, links = rewritten.content, links + list(rewritten.links)
+    return html, text, links
+
+
+def _leave(_number: int, _url: str) -> NoReturn:
+    raise ValueError("click tracking is off")
+
+
+def _shared(message: NewMessage | Message, recipient: bytes, urls: MessageUrls) -> dict[str, Any]:
+    return {
+        "id": written(message.id),
+        "campaign": message.campaign,
+        "topic": message.topic,
+        "recipient": RecipientShown(id=written(recipient), external_id=message.external_id, email=message.email),
+        "created_at": written_time(message.created_at),
+        "open_url": urls.open_url if message.opens else None,
+        "unsubscribe_url": urls.unsubscribe_url,
+        "preferences_url": urls.preferences_url,
+        "headers": unsubscribe_headers(urls.unsubscribe_url),
+        "metadata": message.metadata,
+    }
+
+
+def _json(content: object, status: int, headers: Mapping[str, str]) -> Response:
+    return Response(msgspec.json.encode(content), status, dict(headers), "application/json")

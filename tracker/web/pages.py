@@ -1,0 +1,120 @@
+"""The pages a recipient sees: each answer is whole, and asks nothing of any other host."""
+
+from base64 import b64encode
+from dataclasses import dataclass
+from hashlib import sha256
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse, Response
+
+from .static import static_folder
+
+_PAGES = (
+    "home",
+    "unsubscribe",
+    "unsubscribed",
+    "not_found",
+    "method_not_allowed",
+    "unavailable",
+    "failed",
+)
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Each feature by name: a bare "()" is no dictionary, and browsers ignore the whole header.
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """Where abuse is reported: what a person reads, and the link behind it if there is one."""
+
+    text: str
+    href: str | None
+
+
+def read_contact(value: str) -> Contact:
+    """A ``mailto:`` or ``https:`` URL becomes a link; anything else stays the text the operator wrote."""
+    scheme, _, rest = value.partition(":")
+    match scheme.lower():
+        case "mailto":
+            return Contact(text=rest.partition("?")[0], href=value)
+        case "https":
+            return Contact(text=value, href=value)
+    return Contact(text=value, href=None)
+
+
+def content_security_policy(style: str) -> str:
+    """Allows this one inline style sheet and forms to this host: no script, no request, no frame around."""
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+
+class Pages:
+    """Renders every page from templates compiled when it is made; no page needs storage, script or cookie.
+
+    ``sender`` is the name of the account, ``address`` the recipient's address already masked; either may be
+    unknown. Both are escaped: nothing a customer writes becomes markup.
+    """
+
+    def __init__(self, abuse_contact: str | None) -> None:
+        folder = static_folder() / "pages"
+        style = (folder / "page.css").read_text(encoding="utf-8")
+        environment = Environment(
+            loader=FileSystemLoader(folder),
+            autoescape=True,
+            auto_reload=False,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.globals["style"] = Markup(style)  # noqa: S704 - our own file
+        environment.globals["contact"] = read_contact(abuse_contact) if abuse_contact else None
+        self._headers = {**_HEADERS, "Content-Security-Policy": content_security_policy(style)}
+        self._templates = {name: environment.get_template(f"{name}.html") for name in _PAGES}
+
+    def home(self) -> Response:
+        """What this host is, and where to report abuse."""
+        return self._page("home")
+
+    def unsubscribe(self, *, sender: str | None, address: str | None) -> Response:
+        """Asks for the one press that opts out; showing it changes nothing."""
+        return self._page("unsubscribe", sender=sender, address=address)
+
+    def unsubscribed(self, *, sender: str | None, address: str | None) -> Response:
+        """Confirms an opt-out that is on stable storage, now or since an earlier press."""
+        return self._page("unsubscribed", sender=sender, address=address)
+
+    def not_found(self) -> Response:
+        """404, for a link that was damaged or that this host never made."""
+        return self._page("not_found", 404)
+
+    def method_not_allowed(self, allow: str) -> Response:
+        """405; ``allow`` lists the methods as the Allow header does (RFC 9110, section 10.2.1)."""
+        return self._page("method_not_allowed", 405, headers={"Allow": allow})
+
+    def unavailable(self, retry_after_s: int) -> Response:
+        """503, for an opt-out that could not be stored, with the button to try again."""
+        return self._page("unavailable", 503, headers={"Retry-After": str(retry_after_s)})
+
+    def failed(self) -> Response:
+        """500, when the fault is ours and unforeseen."""
+        return self._page("failed", 500)
+
+    def _page(
+        self,
+        name: str,
+        status: int = 200,
+        *,
+        headers: dict[str, str] | None = None,
+        **values: str | None,
+    ) -> Response:
+        body = self._templates[name].render(values)
+        return HTMLResponse(body, status, {**self._headers, **(headers or {})})

@@ -1,0 +1,77 @@
+"""What goes wrong, said the way RFC 9457 says it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from starlette.responses import Response
+
+TYPES: Mapping[str, tuple[int, str]] = {
+    "not-json": (400, "The body is not JSON"),
+    "bad-cursor": (400, "The cursor is not one of ours"),
+    "unauthorized": (401, "A valid API key is needed"),
+    "missing-scope": (403, "The API key may not do this"),
+    "not-found": (404, "There is no such thing here"),
+    "method-not-allowed": (405, "This method is not allowed here"),
+    "recipient-suppressed": (409, "The recipient must not be written to"),
+    "too-large": (413, "The body is too large"),
+    "unsupported-media-type": (415, "The body must be application/json"),
+    "invalid": (422, "The request is not valid"),
+    "failed": (500, "The server failed"),
+    "unavailable": (503, "The server cannot answer this now"),
+}
+"""Status and title by name; the name is also the last part of the problem's ``type``."""
+
+
+class Flaw(NamedTuple):
+    """One thing wrong with a request; ``pointer`` is a JSON Pointer fragment such as ``#/recipient/email``."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(Exception):
+    """Ends a request with the problem of that name."""
+
+    def __init__(
+        self,
+        name: str,
+        detail: str,
+        *,
+        flaws: Sequence[Flaw] = (),
+        headers: Mapping[str, str] | None = None,
+        **members: object,
+    ) -> None:
+        super().__init__(detail)
+        self.name = name
+        self.detail = detail
+        self.flaws = flaws
+        self.headers = dict(headers or {})
+        self.members = members
+
+
+def invalid(pointer: str, detail: str) -> Problem:
+    """The problem of one flaw."""
+    return flawed([Flaw(pointer, detail)])
+
+
+def flawed(flaws: Sequence[Flaw]) -> Problem:
+    """The problem of these flaws; there is at least one."""
+    first = flaws[0]
+    where = first.pointer.removeprefix("#/").replace("/", ".") or "the body"
+    return Problem("invalid", f"{where}: {first.detail}", flaws=flaws)
+
+
+def problem_response(problem: Problem, base_url: str) -> Response:
+    """The answer to a request that ended in ``problem``."""
+    status, title = TYPES[problem.name]
+    body: dict[str, Any] = {
+        "type": f"{base_url}/problems/{problem.name}",
+        "title": title,
+        "status": status,
+        "detail": problem.detail,
+        **problem.members,
+    }
+    if problem.flaws:
+        body["errors"] = [flaw._asdict() for flaw in problem.flaws]
+    return Response(msgspec.json.encode(body), status, problem.headers, "application/problem+json")

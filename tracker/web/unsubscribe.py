@@ -1,0 +1,110 @@
+"""One-click unsubscribe (RFC 8058): a look changes nothing, a POST is enough."""
+
+import asyncio
+import contextlib
+import re
+import time
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..domain.addresses import mask
+from ..domain.events import LONGEST_USER_AGENT, EventType, Hit, Method, OptOut, cleaned, network_of
+from ..domain.ids import new_id
+from ..domain.links import BadToken, Link, Links
+from ..storage.database import Refused, Unavailable
+from ..storage.messages import Messages
+from ..workers.directory import Directory
+from ..workers.writer import EventWriter
+from .pages import Pages
+
+_LOOKED_AT_BYTES = 8 * 1024
+_LOOKED_AT_S = 0.25
+_NAMES_S = 0.1
+_RETRY_AFTER_S = 30
+
+_ONE_CLICK = re.compile(rb"List-Unsubscribe=One-Click|name=\"?List-Unsubscribe\"?")
+_OUR_FORM = re.compile(rb"(?:\A|&)page=1(?:&|\Z)|name=\"page\"")
+
+
+class Unsubscribe:
+    """The page and the POST of ``/u/{token}``; the token alone says who leaves whom."""
+
+    def __init__(
+        self, links: Links, writer: EventWriter, directory: Directory, messages: Messages, pages: Pages
+    ) -> None:
+        self._links = links
+        self._writer = writer
+        self._directory = directory
+        self._messages = messages
+        self._pages = pages
+
+    def routes(self) -> list[Route]:
+        """Its routes."""
+        return [Route("/u/{token}", self.answer, methods=["GET", "POST"])]
+
+    async def answer(self, request: Request) -> Response:
+        """GET and HEAD show the page, POST opts out."""
+        try:
+            link = self._links.read_unsubscribe(request.path_params["token"])
+        except BadToken:
+            return self._pages.not_found()
+        if request.method == "POST":
+            return await self._opt_out(link, request)
+        sender, address = await self._names(link)
+        return self._pages.unsubscribe(sender=sender, address=address)
+
+    async def _opt_out(self, link: Link, request: Request) -> Response:
+        method = method_of(await _looked_at(request))
+        try:
+            if await self._directory.find(link.account) is None:
+                return self._pages.unavailable(_RETRY_AFTER_S)
+            await self._writer.record(_opt_out(link, method, request))
+        except (Unavailable, Refused):
+            return self._pages.unavailable(_RETRY_AFTER_S)
+        sender, address = await self._names(link)
+        return self._pages.unsubscribed(sender=sender, address=address)
+
+    async def _names(self, link: Link) -> tuple[str | None, str | None]:
+        """Who sends and who receives, if that can be read in a moment: the page stands without."""
+        sender = address = None
+        with contextlib.suppress(TimeoutError, Unavailable):
+            async with asyncio.timeout(_NAMES_S):
+                account = await self._directory.find(link.account)
+                sender = account.name if account else None
+                message = await self._messages.find(link.account, link.message)
+                address = mask(message.email) if message and message.email else None
+        return sender, address
+
+
+def method_of(body: bytes) -> Method:
+    """How a person opted out, by what their POST carries: our page's form says so, all else is one click."""
+    if not _ONE_CLICK.search(body) and _OUR_FORM.search(body):
+        return Method.PAGE
+    return Method.ONE_CLICK
+
+
+async def _looked_at(request: Request) -> bytes:
+    """The beginning of the body, as far as it is there soon: opting out never depends on it."""
+    seen = bytearray()
+    with contextlib.suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(_LOOKED_AT_S):
+            async for chunk in request.stream():
+                seen += chunk
+                if len(seen) >= _LOOKED_AT_BYTES:
+                    break
+    return bytes(seen[:_LOOKED_AT_BYTES])
+
+
+def _opt_out(link: Link, method: Method, request: Request) -> OptOut:
+    hit = Hit(
+        type=EventType.UNSUBSCRIBED,
+        account=link.account,
+        message=link.message,
+        occurred_at=time.time_ns() // 1_000_000,
+        user_agent=cleaned(request.headers.get("user-agent", ""), LONGEST_USER_AGENT),
+        network=network_of(request.client.host) if request.client else None,
+        method=method,
+    )
+    return OptOut(hit=hit, address_key=link.address_key or b"", suppression=new_id())

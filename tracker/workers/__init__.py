@@ -1,0 +1,1 @@
+"""What goes on between requests; each worker is an async context manager."""

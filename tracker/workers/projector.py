@@ -1,0 +1,114 @@
+"""Turns the journal into what customers see: events, their numbers and counts."""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Self
+
+from ..domain.events import JournalRow
+from ..storage.database import Stale, Unavailable
+from ..storage.journal import Journal
+from ..storage.messages import Messages
+from ..storage.projections import CountKey, Projection, Projections, RefusedRow
+from .slices import Contexts, project
+
+log = logging.getLogger(__name__)
+
+
+class Projector:
+    """Works through the journal a slice at a time; whatever happens to it, the rest stays in the journal.
+
+    A slice is a quarter of a second or 2,000 rows, and is stored in one transaction with the mark that says
+    how far it reaches: a crash in between changes nothing.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        messages: Messages,
+        projections: Projections,
+        *,
+        slice_rows: int = 2_000,
+        gather_s: float = 0.25,
+        longest_pause_s: float = 10.0,
+    ) -> None:
+        self._journal = journal
+        self._messages = messages
+        self._projections = projections
+        self._slice_rows = slice_rows
+        self._gather_s = gather_s
+        self._longest_pause_s = longest_pause_s
+        self._closing = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run(), name="projector")
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._closing.set()
+        await self._task
+
+    async def turn(self) -> int:
+        """Project one slice, and give the number of its rows."""
+        mark = await self._projections.mark()
+        rows = await self._journal.read(after=mark, limit=self._slice_rows)
+        if rows:
+            await self._project(mark, rows)
+        return len(rows)
+
+    async def _run(self) -> None:
+        pause_s = self._gather_s
+        while not self._closing.is_set():
+            try:
+                full = await self.turn() >= self._slice_rows
+                pause_s = 0.0 if full else self._gather_s
+            except Exception as error:  # noqa: BLE001 - a worker's turn must never end the worker
+                pause_s = min(max(2 * pause_s, self._gather_s), self._longest_pause_s)
+                log.warning("the projector pauses for %.2f s: %s: %s", pause_s, type(error).__name__, error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), pause_s)
+
+    async def _project(self, mark: int, rows: Sequence[JournalRow]) -> None:
+        try:
+            await self._store(mark, rows)
+        except (Unavailable, Stale):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a row may do, the mark has to go on
+            if len(rows) == 1:
+                await self._set_aside(mark, rows[0], error)
+                return
+            middle = len(rows) // 2
+            await self._project(mark, rows[:middle])
+            await self._project(rows[middle - 1].key, rows[middle:])
+
+    async def _store(self, mark: int, rows: Sequence[JournalRow]) -> None:
+        sequences = await self._projections.sequences({row.hit.account for row in rows})
+        contexts, counted = await self._look_up(rows)
+        projection = project(mark, rows, accounts=sequences, contexts=contexts, counted=counted)
+        await self._projections.store(projection, sequences)
+
+    async def _look_up(self, rows: Sequence[JournalRow]) -> tuple[Contexts, set[CountKey]]:
+        messages: defaultdict[bytes, set[bytes]] = defaultdict(set)
+        for row in rows:
+            messages[row.hit.account].add(row.hit.message)
+        contexts: dict[tuple[bytes, bytes], tuple[str, str | None]] = {}
+        counted: set[CountKey] = set()
+        for account, wanted in messages.items():
+            found = await self._messages.contexts(account, list(wanted))
+            contexts.update({(account, message): context for message, context in found.items()})
+            counted |= await self._projections.counted(account, list(found))
+        return contexts, counted
+
+    async def _set_aside(self, mark: int, row: JournalRow, error: Exception) -> None:
+        log.error("journal row %d cannot become an event and is set aside: %s", row.key, type(error).__name__)
+        refused = RefusedRow(
+            account_id=row.hit.account,
+            journal_key=row.key,
+            message_id=row.hit.message,
+            type=str(row.hit.type.value),
+            occurred_at=row.hit.occurred_at,
+            error=type(error).__name__,
+        )
+        await self._projections.store(Projection(old=mark, new=row.key, refused=[refused]), {})
