@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -42,17 +42,19 @@ from .workers.writer import EventWriter
 class App:
     """The serving process as an ASGI application."""
 
-    def __init__(self, asgi: ASGIApp, router: Any, health: Health) -> None:
+    def __init__(self, asgi: ASGIApp, router: Any, health: Health, supervisor: Supervisor) -> None:
         self._asgi = asgi
         self._health = health
+        self._supervisor = supervisor
         self.router = router
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._asgi(scope, receive, send)
 
     def drain(self) -> None:
-        """Say on ``/readyz`` that this process wants no more traffic."""
+        """Say on ``/readyz`` that this process wants no more traffic, and start no worker again."""
         self._health.draining = True
+        self._supervisor.drain()
 
 
 class _Served(NamedTuple):
@@ -85,7 +87,7 @@ def create_app(settings: Settings, keyring: Keyring) -> App:
                 await stack.enter_async_context(part)
             yield
 
-    return _web(settings, keyring, served, (lambda: True) if inline else supervisor.alive, lifespan)
+    return _web(settings, keyring, served, supervisor, lifespan)
 
 
 @asynccontextmanager
@@ -116,11 +118,12 @@ def _projector(database: Database) -> Projector:
     return Projector(Journal(database), Messages(database), Projections(database))
 
 
-def _web(settings: Settings, keyring: Keyring, served: _Served, worker_alive: Callable[[], bool], lifespan: Any) -> App:
+def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supervisor, lifespan: Any) -> App:
     links, pages = Links(keyring), Pages(settings.abuse_contact)
     guard = Guard(served.accounts, served.directory)
     messages, events, suppressions = Messages(served.main), Events(served.main), Suppressions(served.inbox)
     site = Site(pages, settings.base_url)
+    worker_alive = _here if settings.worker == "inline" else supervisor.alive
     health = Health(served.writer, served.backlog, worker_alive)
     subjects = (
         Unsubscribe(links, served.writer, served.directory, messages, pages),
@@ -140,4 +143,10 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, worker_alive: Ca
     starlette = Starlette(routes=routes, exception_handlers=on_errors, lifespan=lifespan)
     # A redirect of slashes would be one of POSTs too, which RFC 8058 forbids.
     starlette.router.redirect_slashes = False
-    return App(Tracking(SafeHeaders(starlette), links, served.writer, pages), starlette.router, health)
+    front = Tracking(SafeHeaders(starlette), links, served.writer, pages)
+    return App(front, starlette.router, health, supervisor)
+
+
+def _here() -> bool:
+    """A worker in the serving process lives as long as that."""
+    return True

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
-from urllib.parse import urlsplit
 
 
 class BadSetting(ValueError):
@@ -46,7 +45,7 @@ class Settings:
         5_000_000, "Hits the journal holds before they are projected; above it opens are answered 503."
     )
     queue_limit: int = _option(10_000, "Hits that may wait for one commit; above it opens are answered 503.")
-    drain_seconds: int = _option(5, "How long requests may take to end when the server is told to stop.")
+    drain_seconds: int = _option(5, "How long requests may take to end when the server is told to stop; 5 at most.")
     log_level: str = _option("info", "How much is logged: debug, info, warning or error.")
 
     def __post_init__(self) -> None:
@@ -69,7 +68,8 @@ def from_environment(environment: Mapping[str, str] = os.environ, **given: objec
             values[option.name] = _read(name, environment[name], option.type)
     values.update({name: value for name, value in given.items() if value is not None})
     if isinstance(base_url := values.get("base_url"), str):
-        values["base_url"] = base_url.rstrip("/")
+        # Host names know no case, and links are told from ours by how they begin.
+        values["base_url"] = base_url.rstrip("/").lower()
     return Settings(**values)  # type: ignore[arg-type]
 
 
@@ -82,10 +82,16 @@ def _read(name: str, text: str, wanted: object) -> str | int:
         raise BadSetting(f"{name} is {text!r}: it must be a whole number") from None
 
 
+_BASE_URL = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.ASCII)
+
+_TRUSTS_EVERYBODY = (
+    "TRACKER_TRUSTED_PROXIES holds {!r}: then anybody could say who the client is. List the addresses of your proxies"
+)
+
+
 def _check_base_url(settings: Settings) -> None:
-    parts = urlsplit(settings.base_url)
-    good = parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment or parts.path)
-    if not good or not re.fullmatch(r"[!-~]+", settings.base_url) or "@" in parts.netloc:
+    found = _BASE_URL.fullmatch(settings.base_url)
+    if not found or int(found[1] or 1) not in range(1, 65_536):
         raise BadSetting(
             f"TRACKER_BASE_URL is {settings.base_url!r}: write the scheme and host alone, like https://t.example.com"
         )
@@ -94,14 +100,13 @@ def _check_base_url(settings: Settings) -> None:
 def _check_proxies(settings: Settings) -> None:
     for proxy in settings.proxies:
         if proxy == "*":
-            raise BadSetting(
-                "TRACKER_TRUSTED_PROXIES is '*': then anybody could say who the client is. "
-                "List the addresses of your proxies"
-            )
+            raise BadSetting(_TRUSTS_EVERYBODY.format(proxy))
         try:
-            ipaddress.ip_network(proxy)
+            network = ipaddress.ip_network(proxy)
         except ValueError as error:
             raise BadSetting(f"TRACKER_TRUSTED_PROXIES: {proxy!r} is no address or network: {error}") from None
+        if network.prefixlen == 0:
+            raise BadSetting(_TRUSTS_EVERYBODY.format(proxy))
 
 
 def _check_words(settings: Settings) -> None:
@@ -113,7 +118,7 @@ def _check_words(settings: Settings) -> None:
 
 def _check_numbers(settings: Settings) -> None:
     lowest = {"port": 0, "journal_ceiling": 1, "queue_limit": 1, "drain_seconds": 0}
-    highest = {"port": 65_535, "drain_seconds": 9}
+    highest = {"port": 65_535, "drain_seconds": 5}
     for name, low in lowest.items():
         value, high = getattr(settings, name), highest.get(name)
         if value < low or (high is not None and value > high):

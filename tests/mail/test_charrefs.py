@@ -1,7 +1,7 @@
 """Character references in attribute values."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
@@ -43,6 +43,7 @@ def test_number_of_any_length_is_one_character() -> None:
     assert decode_attribute(f"a&#{'9' * 300_000};b&#x{'0' * 300_000}41;") == "a�bA"
 
 
+@settings(deadline=None)
 @given(st.lists(_PIECES, max_size=8).map("".join))
 def test_values_are_decoded_as_by_lexbor(value: str) -> None:
     """An independent parser reads the same text from every value."""
@@ -51,6 +52,7 @@ def test_values_are_decoded_as_by_lexbor(value: str) -> None:
     assert decode_attribute(value) == (anchor.attributes["href"] or "")
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0")), st.sampled_from(['"', "'"]))
 def test_written_value_is_read_back(text: str, quote: str) -> None:
     """Whatever is written between two quotes is what a browser reads there."""

@@ -77,9 +77,9 @@ MAILS = {
     "empty mail": "¶",
     "merge tags": (
         '<a href="{{unsubscribe_url}}">1</a><a href="*|UNSUB|*">2</a>'
-        '<a href="https://x.example/?id={{ user.id }}">3</a>{% if a < b %}<a href="«https://x.example/4»">4</a>{% endif %}'
-        '<a href="https://x.example/%%ID%%">5</a>'
-        '<a href="[[LINK]]">6</a><a href="&lt;%= url %&gt;">7</a>'
+        '<a href="https://x.example/?id={{ user.id }}">3</a>'
+        '{% if a < b %}<a href="«https://x.example/4»">4</a>{% endif %}'
+        '<a href="https://x.example/%%ID%%">5</a><a href="[[LINK]]">6</a><a href="&lt;%= url %&gt;">7</a>'
         '<a {{ attrs }} href="«https://x.example/8»">8</a>'
         '<p>${x} <%= y %> #if($a<3)</p><a href="%recipient.link%">9</a>¶'
     ),
@@ -151,7 +151,7 @@ def test_only_links_and_pixel_change(name: str) -> None:
     assert next(hrefs, None) is None
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(st.lists(_PIECES, max_size=14).map("".join), st.sampled_from([PIXEL_URL, None]))
 def test_without_its_edits_a_mail_is_as_it_was(html: str, pixel: str | None) -> None:
     """Taking the edits back gives every character of the original, in any mail."""
@@ -211,6 +211,7 @@ def test_signer_gets_the_url_that_a_browser_would_open() -> None:
     assert seen == [(3, " https://x.example/?a=1&copy=2&b=3 ")]
 
 
+@settings(deadline=None)
 @given(
     st.text(st.characters(min_codepoint=0x20, exclude_categories=["Cs"])),
     st.sampled_from(["'old'", '"old"', "old"]),

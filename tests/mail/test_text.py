@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.mail.pieces import pieces
@@ -91,6 +91,7 @@ def test_destination_holds_all_of_the_address() -> None:
     assert urls == ["https://x.example/a_(b)?c=[d]&e#f.g", "https://x.example/<%= a %>b"]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(

@@ -15,6 +15,7 @@ from typing import Any
 import click
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..app import App, create_app, create_worker
 from ..settings import Settings, from_environment
@@ -23,6 +24,7 @@ from ..storage.locks import FileLock, Locked
 from .opening import prepared
 from .output import json_option, show
 
+_BACKLOG = 2_048
 _KEEP_ALIVE_S = 5
 _WORKER_PRIORITY = 5
 _LOCK_POLL_S = 0.05
@@ -70,21 +72,34 @@ def _only_server(files: Files) -> Iterator[None]:
 @contextmanager
 def listening(settings: Settings, fd: int | None = None) -> Iterator[socket.socket]:
     """A socket that listens where the settings say. An address that is taken is an error that names it."""
-    if fd is not None:
-        listener = socket.socket(fileno=fd)
-    else:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((settings.host, settings.port))
-        except OSError as error:
-            listener.close()
-            raise click.ClickException(
-                f"cannot listen on {settings.host} port {settings.port}: {error.strerror}. Choose another with --port"
-            ) from None
-    with listener:
+    with _bound(settings) if fd is None else _handed_over(fd) as listener:
         yield listener
+
+
+def _bound(settings: Settings) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        # Until one listens, a second may bind the same port. From here on, whoever connects is answered.
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise click.ClickException(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}. Choose another with --port"
+        ) from None
+    return listener
+
+
+def _handed_over(fd: int) -> socket.socket:
+    try:
+        listener = socket.socket(fileno=fd)
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on descriptor {fd}: {error.strerror}") from None
+    if listener.family not in (socket.AF_INET, socket.AF_INET6) or listener.type != socket.SOCK_STREAM:
+        listener.close()
+        raise click.ClickException(f"cannot listen on descriptor {fd}: it is no TCP socket")
+    return listener
 
 
 def _introduce(settings: Settings, files: Files, done: Prepared, listener: socket.socket, *, as_json: bool) -> None:
@@ -117,27 +132,51 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's, whose answer to what is no HTTP is for no cache either."""
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the signature is uvicorn's
+        self.transport.write(_NOT_HTTP)
+        self.transport.close()
+
+
+_NOT_HTTP = (
+    b"HTTP/1.1 400 Bad Request\r\n"
+    b"content-type: text/plain; charset=utf-8\r\n"
+    b"content-length: 30\r\n"
+    b"cache-control: no-store\r\n"
+    b"referrer-policy: no-referrer\r\n"
+    b"x-content-type-options: nosniff\r\n"
+    b"connection: close\r\n\r\n"
+    b"This is not an HTTP request.\r\n"
+)
+
+
 def _run(settings: Settings, app: App, listener: socket.socket) -> None:
     # Our types of ASGI are Starlette's, which are looser than uvicorn's.
     asgi: Any = app
     config = uvicorn.Config(
         ProxyHeadersMiddleware(asgi, trusted_hosts=settings.proxies) if settings.proxies else asgi,
         loop="uvloop",
-        http="httptools",
+        http=_Protocol,
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,  # it would write every token to the log
         server_header=False,
         proxy_headers=False,
+        backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.drain_seconds,
     )
     logging.getLogger("uvicorn").setLevel("WARNING")
-    server = _Server(config, app)
-    server.run(sockets=[listener])
-    if not server.started:
-        raise click.ClickException("the server could not start: the reason stands above")
+    # uvicorn raises the signal that ended it again: being told to stop is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    try:
+        _Server(config, app).run(sockets=[listener])
+    except SystemExit:
+        raise click.ClickException("the server could not start: the reason stands above") from None
 
 
 @click.command(hidden=True)

@@ -149,7 +149,7 @@ def _mailbox(local: str) -> str:
         raise InvalidAddress("There is more than one @: write one address.")
     try:
         # Only the local part is asked about: whether mail to "corp.local" arrives is the mailer's to know.
-        validate_email(f"{local}@example.com", allow_quoted_local=True, strict=True, check_deliverability=False)
+        validate_email(f"{local}@example.com", allow_quoted_local=True, check_deliverability=False)
     except EmailNotValidError as refusal:
         raise InvalidAddress(str(refusal)) from None
     return local if quoted is None else re.sub(r"\\(.)", r"\1", quoted[1])
@@ -166,7 +166,7 @@ def _with_quotes_needed(mailbox: str) -> str:
 def _domain(written: str) -> str:
     """The domain as DNS knows it: A-labels in lower case (UTS 46, non-transitional), without a last dot."""
     try:
-        domain = idna.encode(written, uts46=True, std3_rules=True).decode("ascii").removesuffix(".")
+        domain = idna.encode(written, uts46=True).decode("ascii").removesuffix(".")
     except UnicodeError:
         raise InvalidAddress("The part after the @ is not a domain name.") from None
     if "." not in domain:

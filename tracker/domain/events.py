@@ -1,6 +1,7 @@
 """What happened to a mail: hits as they arrive, events as a customer sees them."""
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
@@ -9,6 +10,8 @@ import msgspec
 
 LONGEST_USER_AGENT = 512
 LONGEST_REFERRER = 500
+
+_IPV4 = re.compile(r"(\d{1,3}\.\d{1,3}\.\d{1,3}\.)\d{1,3}", re.ASCII)
 
 
 class EventType(StrEnum):
@@ -126,10 +129,10 @@ def network_of(address: str) -> str | None:
 
     Written as the first address of that network, so that ``203.0.113.77`` becomes ``203.0.113.0``.
     """
-    if ":" not in address:
-        prefix, dot, _ = address.rpartition(".")
-        return f"{prefix}.0" if dot else None
-    return _network_of_ipv6(address)
+    if ":" in address:
+        return _network_of_ipv6(address)
+    match = _IPV4.fullmatch(address)
+    return f"{match[1]}0" if match else None
 
 
 def _network_of_ipv6(address: str) -> str | None:
@@ -137,6 +140,8 @@ def _network_of_ipv6(address: str) -> str | None:
         parsed = ipaddress.IPv6Address(address.partition("%")[0])
     except ValueError:
         return None
-    if parsed.ipv4_mapped is not None:
-        return network_of(str(parsed.ipv4_mapped))
+    # The /48 of a 6to4 address is the whole IPv4 address of the reader.
+    inner = parsed.ipv4_mapped or parsed.sixtofour
+    if inner is not None:
+        return network_of(str(inner))
     return str(ipaddress.IPv6Address(int(parsed) >> 80 << 80))

@@ -4,7 +4,8 @@ import re
 from datetime import UTC, datetime
 
 _RFC3339 = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:(?:[0-5]\d)(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
+    r"(\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:)((?:[0-5]\d|60)(?:\.\d+)?)(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII | re.IGNORECASE,
 )
 
 
@@ -15,16 +16,23 @@ class BadTime(ValueError):
 def written_time(milliseconds: int) -> str:
     """Unix milliseconds as ``2026-11-22T10:00:00.000Z``: text order is time order."""
     moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03}Z"
+    return f"{moment.replace(tzinfo=None).isoformat()}.{milliseconds % 1000:03}Z"
 
 
 def parse_time(text: str) -> int:
-    """Unix milliseconds of an RFC 3339 time with its offset, cut to the millisecond. Raises :class:`BadTime`."""
-    if not _RFC3339.fullmatch(text):
+    """Unix milliseconds of an RFC 3339 time with its offset, cut to the millisecond. Raises :class:`BadTime`.
+
+    A leap second counts as the last millisecond before it, since Unix time has no room for it.
+    """
+    match = _RFC3339.fullmatch(text)
+    if match is None:
         raise BadTime("not a time: write it like 2026-11-22T10:00:00Z, with its offset")
+    to_the_minute, seconds, offset = match.groups()
+    if seconds.startswith("60"):
+        seconds = "59.999"
     try:
-        moment = datetime.fromisoformat(text.upper())
-        seconds = int(moment.replace(microsecond=0).timestamp())
+        moment = datetime.fromisoformat(f"{to_the_minute}{seconds}{offset}".upper())
+        whole_seconds = int(moment.replace(microsecond=0).timestamp())
     except (ValueError, OverflowError):
-        raise BadTime("not a time: there is no such day or hour") from None
-    return seconds * 1000 + moment.microsecond // 1000
+        raise BadTime("not a time: there is no such day") from None
+    return whole_seconds * 1000 + moment.microsecond // 1000

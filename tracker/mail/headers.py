@@ -17,7 +17,5 @@ def unsubscribe_headers(url: str) -> dict[str, str]:
     Raises :class:`UnwritableURL` for white space, control characters, ``<``, ``>``, ``,`` and non-ASCII.
     """
     if not _WRITABLE.fullmatch(url) or _STRUCTURE.search(url):
-        raise UnwritableURL(
-            f"not a URL for a header field: {url!a}: percent-encode all but visible ASCII, and < > ,"
-        )
+        raise UnwritableURL(f"not a URL for a header field: {url!a}: percent-encode all but visible ASCII, and < > ,")
     return {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}

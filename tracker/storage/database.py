@@ -65,6 +65,6 @@ class Database(Protocol):
         """
         ...
 
-    async def scrub(self) -> None:
-        """Make sure that deleted rows are gone from every file, as far as readers allow it now."""
+    async def scrub(self) -> bool:
+        """Whether deleted rows are now gone from every file; what somebody reads at this moment may have to stay."""
         ...

@@ -58,7 +58,7 @@ def files_of(database_url: str) -> Files:
     match = re.fullmatch(r"sqlite:///(.+)", database_url)
     if match is None:
         raise BadDatabase(
-            f"cannot use the database {_without_password(database_url)}: "
+            f"TRACKER_DATABASE_URL is {_without_password(database_url)!r}: "
             "write sqlite:///tracker.db for a file in this folder, sqlite:////var/lib/tracker.db for any other"
         )
     return Files(Path(match[1]))
@@ -86,29 +86,36 @@ async def prepare(files: Files, secrets: Mapping[int, bytes] | None) -> Prepared
     inbox_existed = files.inbox.exists()
     try:
         async with SQLite(files.main, readers=1, patience_ms=10_000) as main:
-            applied = await migrations.migrate(main, "main")
+            applied = await _migrated(main, "main", files.main)
             inhabited = await Accounts(main).any()
             if inhabited and not inbox_existed:
                 raise BadDatabase(_strange_inbox(files, "is missing"))
             async with SQLite(files.inbox, readers=1, patience_ms=10_000) as inbox:
                 await _join(main, inbox, files)
-                applied += await migrations.migrate(inbox, "inbox")
+                applied += await _migrated(inbox, "inbox", files.inbox)
             keyring = await _keyring(main, files, secrets, inhabited)
     except OSError as error:
         raise BadDatabase(f"cannot prepare the database {files.main} and {files.inbox}: {error}") from error
     return Prepared(applied, keyring, new)
 
 
+async def _migrated(database: Database, part: str, path: Path) -> list[str]:
+    try:
+        return await migrations.migrate(database, part)
+    except migrations.NewerSchema as error:
+        raise migrations.NewerSchema(f"cannot use {path}: {error}") from None
+
+
 async def _join(main: Database, inbox: Database, files: Files) -> None:
     """Both files carry the installation's id; a file that carries another is not this installation's."""
     await inbox.change(_MIGRATIONS["create_installations"])
-    ours, theirs = await _id_of(main, "main"), await _id_of(inbox, "inbox")
+    theirs = await _id_of(inbox, "inbox")
+    ours = await _id_of(main, "main")
     if ours is None and theirs is None:
-        ours = new_id()
-        await main.write(Change(_MIGRATIONS["insert_installation"], [{"part": "main", "id": ours}]))
-    if theirs is None and not await Accounts(main).any():
-        await inbox.write(Change(_MIGRATIONS["insert_installation"], [{"part": "inbox", "id": ours}]))
-    elif theirs != ours:
+        ours = await _claim(main, "main", new_id())
+    if theirs is None and ours is not None and not await Accounts(main).any():
+        theirs = await _claim(inbox, "inbox", ours)
+    if theirs is None or theirs != ours:
         raise BadDatabase(_strange_inbox(files, "belongs to another installation"))
 
 
@@ -117,6 +124,12 @@ def _strange_inbox(files: Files, what: str) -> str:
         f"{files.inbox} {what}, and {files.main} cannot be served without its own: it holds opt-outs. "
         "Put back the two files that belong together"
     )
+
+
+async def _claim(database: Database, part: str, identifier: bytes) -> bytes | None:
+    """The id of a file: this one, unless another process that does the same was first."""
+    await database.write(Change(_MIGRATIONS["insert_installation"], [{"part": part, "id": identifier}]))
+    return await _id_of(database, part)
 
 
 async def _id_of(database: Database, part: str) -> bytes | None:
@@ -132,11 +145,22 @@ async def _keyring(main: Database, files: Files, secrets: Mapping[int, bytes] | 
                 f"the signing keys in {files.keys} are missing, and the links in mails already sent need them: "
                 "put the file back, or set TRACKER_SECRET_KEYS"
             )
-        found = {1: new_secret()}
-        make_key_file(files.keys, found)
-    keyring = Keyring(found)
+        found = _first_key(files.keys)
+    try:
+        keyring = Keyring(found)
+    except BadKeyring as error:
+        raise BadKeyring(f"{'TRACKER_SECRET_KEYS' if secrets is not None else files.keys}: {error}") from None
     await _check_fingerprints(main, keyring)
     return keyring
+
+
+def _first_key(path: Path) -> Mapping[int, bytes]:
+    made = {1: new_secret()}
+    try:
+        make_key_file(path, made)
+    except FileExistsError:  # another process that does the same was first
+        return read_key_file(path) or {}
+    return made
 
 
 async def _check_fingerprints(main: Database, keyring: Keyring) -> None:

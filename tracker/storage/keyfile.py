@@ -5,6 +5,7 @@ import binascii
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from secrets import token_hex
 
 from ..domain.keys import BadKeyring
 
@@ -43,19 +44,22 @@ def written_keys(secrets: Mapping[int, bytes]) -> str:
 def read_key_file(path: Path) -> dict[int, bytes] | None:
     """The keys of the file; None when there is no such file."""
     try:
-        return parse_keys(path.read_text("ascii"))
+        found = parse_keys(path.read_text("ascii"))
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, BadKeyring) as error:
         raise BadKeyring(f"cannot read the signing keys in {path}: {error}") from error
+    if not found:
+        raise BadKeyring(f"{path} holds no signing key: put back the file that did")
+    return found
 
 
 def make_key_file(path: Path, secrets: Mapping[int, bytes]) -> None:
     """Make the file, for its owner's eyes only, and on stable storage when this returns.
 
-    It is written aside and linked into place, so that a crash never leaves half a key.
+    It is written aside and linked into place, so that a crash never leaves half a key. Raises ``FileExistsError``.
     """
-    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    draft = path.with_name(f"{path.name}.{token_hex(8)}.new")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="ascii") as file:

@@ -16,8 +16,8 @@ from .statements import list_names, spread, take_apart
 
 T = TypeVar("T")
 
-_WIDEST_INSERT = 256
-"""Rows of one insert statement; a power of two, as all the widths are that get prepared."""
+_WIDEST_INSERT = 128
+"""Rows of one insert statement. Each width is prepared once and kept."""
 
 _DURABLE: dict[str, str | int] = {
     "journal_mode": "wal",
@@ -76,17 +76,26 @@ class SQLite:
 
         await self._transact(work)
 
-    async def scrub(self) -> None:
+    async def scrub(self) -> bool:
         """Move the log into the file and empty it: ``secure_delete`` clears the file's pages only."""
-        await self._in_thread(lambda: self._writer.execute("pragma wal_checkpoint(truncate)").fetchall())
+        return await self._in_thread(self._empty_log)
+
+    def _empty_log(self) -> bool:
+        # At once or not at all: while it waited for one who reads, nobody could write.
+        self._writer.execute("pragma busy_timeout = 0")
+        try:
+            busy: int = self._writer.execute("pragma wal_checkpoint(truncate)").fetchone()[0]
+        finally:
+            self._writer.execute(f"pragma busy_timeout = {self._patience_ms}")
+        return busy == 0
 
     def _run(self, change: Change) -> int:
         bulk = take_apart(change.sql)
-        if bulk is None or len(change.rows) < 2:
+        if bulk is None:
             return sum(self._writer.execute(change.sql, row).rowcount for row in change.rows)
         rows, touched, start = change.rows, 0, 0
         while start < len(rows):
-            width = min(_WIDEST_INSERT, 1 << (len(rows) - start).bit_length() - 1)
+            width = min(_WIDEST_INSERT, len(rows) - start)
             values = [value for row in rows[start : start + width] for value in _in_order(row, bulk.names)]
             touched += self._writer.execute(bulk.statement(width), values).rowcount
             start += width
@@ -124,26 +133,30 @@ class SQLite:
             self._readers.put_nowait(reader)
 
     def _open_writer(self) -> sqlite3.Connection:
-        try:
+        with _opening(self._path):
             connection = sqlite3.connect(
                 self._path, isolation_level=None, check_same_thread=False, cached_statements=512
             )
-            connection.row_factory = sqlite3.Row
-            connection.execute(f"pragma busy_timeout = {self._patience_ms}")
-            for pragma, wanted in _DURABLE.items():
-                _set(connection, pragma, wanted, self._path)
-        except sqlite3.Error as error:
-            raise BadDatabase(f"cannot open the database {self._path}: {error}") from error
+            try:
+                connection.row_factory = sqlite3.Row
+                connection.execute(f"pragma busy_timeout = {self._patience_ms}")
+                for pragma, wanted in _DURABLE.items():
+                    _set(connection, pragma, wanted, self._path)
+            except BaseException:
+                connection.close()
+                raise
         return connection
 
     async def _open_reader(self) -> aiosqlite.Connection:
-        reader = await self._stack.enter_async_context(
-            aiosqlite.connect(self._path, isolation_level=None, cached_statements=512)
-        )
-        reader.row_factory = sqlite3.Row
-        await reader.execute(f"pragma busy_timeout = {self._patience_ms}")
+        with _opening(self._path):
+            reader = await self._stack.enter_async_context(
+                aiosqlite.connect(self._path, isolation_level=None, cached_statements=512)
+            )
+            reader.row_factory = sqlite3.Row
+            await reader.execute(f"pragma busy_timeout = {self._patience_ms}")
         if self._attached is not None:
-            await reader.execute("attach database :path as inbox", {"path": str(self._attached)})
+            with _opening(self._attached):
+                await reader.execute("attach database :path as inbox", {"path": str(self._attached)})
         await reader.execute("pragma query_only = on")
         return reader
 
@@ -161,10 +174,21 @@ def _set(connection: sqlite3.Connection, pragma: str, wanted: str | int, path: P
 
 
 @contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise BadDatabase(f"cannot open the database {path}: {error}") from error
+
+
+_REFUSALS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, OverflowError, UnicodeEncodeError)
+
+
+@contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, OverflowError) as error:
+    except _REFUSALS as error:
         raise Refused(str(error)) from error
     except sqlite3.Error as error:
         raise _trouble(error) from error

@@ -24,6 +24,7 @@ async def read_json(request: Request, wanted: type[T], limit: int) -> T:
     Raises ``Problem``: 413 above ``limit`` bytes, 415, 400 when it is no JSON, 422 when it does not fit.
     """
     _check_type(request)
+    _check_length(request, limit)
     body = await _read(request, limit)
     try:
         return msgspec.json.decode(body, type=wanted)
@@ -43,19 +44,29 @@ def _check_type(request: Request) -> None:
         )
 
 
+def _check_length(request: Request, limit: int) -> None:
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise _too_large(limit)
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(
+        "too-large",
+        f"The body may have at most {limit:,} bytes ({_readable(limit)}).",
+        # What is left of the body is not read: the connection cannot be used again.
+        headers={"Connection": "close"},
+        limit=limit,
+    )
+
+
 async def _read(request: Request, limit: int) -> bytes:
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
             if len(body) > limit:
-                raise Problem(
-                    "too-large",
-                    f"The body may have at most {limit:,} bytes ({_readable(limit)}).",
-                    # What is left of the body is not read: the connection cannot be used again.
-                    headers={"Connection": "close"},
-                    limit=limit,
-                )
+                raise _too_large(limit)
     except ClientDisconnect:
         raise Problem("not-json", "The body ended early.") from None
     return bytes(body)
@@ -78,7 +89,8 @@ def _invalid(message: str) -> Problem:
 
 def _pointer(path: str) -> str:
     """msgspec's ``.recipient.email`` or ``.recipients[3]`` as a JSON Pointer fragment (RFC 6901)."""
-    parts = re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", path)
+    # Entries of a mapping are all called "[...]": then the pointer ends at the mapping.
+    parts = re.findall(r"\.([^.\[]+)|\[(\d+)\]", path)
     return "#" + "".join(f"/{_escaped(name or index)}" for name, index in parts)
 
 

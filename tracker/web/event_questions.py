@@ -11,7 +11,8 @@ from ..domain.ids import BadId, parse_id
 from ..domain.times import BadTime, parse_time
 from ..storage.events import EventFilter
 from .names import checked_name
-from .problems import Flaw, flawed, invalid
+from .parameters import single_parameters, whole_number
+from .problems import Flaw, flawed
 
 EVENT_TYPES = ("opened", "clicked", "unsubscribed", "resubscribed", "complained", "bounced")
 VERDICTS = ("human", "machine", "unknown")
@@ -49,24 +50,6 @@ class EventSearch(msgspec.Struct, forbid_unknown_fields=True):
     order: str = "desc"
     cursor: str | None = None
     limit: int = 100
-
-
-def single_parameters(query: QueryParams, known: Sequence[str], repeatable: str = "") -> dict[str, str]:
-    """The parameters by name. Raises ``Problem`` 422 for an unknown one, or one given twice that may not be."""
-    for name in query:
-        if name not in known:
-            raise invalid(f"#/{name}", "unknown parameter")
-        if name != repeatable and len(query.getlist(name)) > 1:
-            raise invalid(f"#/{name}", "may be given once")
-    return dict(query)
-
-
-def whole_number(name: str, text: str, *, low: int, high: int) -> int:
-    """A parameter that is a whole number within bounds. Raises ``Problem`` 422."""
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 19 else None
-    if number is None or not low <= number <= high:
-        raise invalid(f"#/{name}", f"must be a whole number from {low} to {high}")
-    return number
 
 
 def question_of_query(query: QueryParams) -> EventQuestion:

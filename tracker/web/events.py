@@ -22,10 +22,9 @@ from .event_questions import (
     EventSearch,
     question_of_query,
     question_of_search,
-    single_parameters,
-    whole_number,
 )
 from .messages import lag_header
+from .parameters import single_parameters, whole_number
 
 _PATH = "/v1/events"
 
@@ -62,6 +61,7 @@ class EventsApi:
     async def search(self, request: Request) -> Response:
         """As the list, asked in a body, where an address may stand."""
         account = await self._guard.admit(request, "events")
+        single_parameters(request.query_params)
         question = question_of_search(await read_json(request, EventSearch, 256 * KIB))
         events, cursor, headers = await self._page(account, question)
         return _json({"data": events, "next_cursor": cursor}, headers)

@@ -39,7 +39,7 @@ class Health:
         """200 with how storage and the projector are, or 503 while draining."""
         lag_s = await self._lag_s()
         storage = self._storage(lag_s is None or self._writer.failing)
-        good = storage == "ok" and self._worker_alive() and not self.draining
+        good = storage == "ok" and not self._writer.refusing and self._worker_alive() and not self.draining
         state = {"status": "ok" if good else "degraded", "storage": storage, "projector_lag_seconds": lag_s}
         return _json(state, 503 if self.draining else 200)
 

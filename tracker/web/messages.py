@@ -28,6 +28,7 @@ from .auth import Guard
 from .bodies import MIB, read_json
 from .links import MessageUrls
 from .names import checked_name, external_id_flaw, metadata_flaws
+from .parameters import single_parameters
 from .problems import Flaw, Problem, flawed
 
 _EVENTS_SHOWN = 1_000
@@ -72,7 +73,15 @@ class MessageOut(msgspec.Struct, frozen=True, kw_only=True):
     unsubscribe_url: str
     preferences_url: str
     headers: Mapping[str, str]
-    metadata: Mapping[str, Any]
+
+
+class LinkShown(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A link of the mail; ``why`` says why it is not tracked."""
+
+    number: int
+    url: str
+    tracked: bool
+    why: str | None = None
 
 
 class MessageMade(MessageOut, frozen=True, kw_only=True):
@@ -80,12 +89,13 @@ class MessageMade(MessageOut, frozen=True, kw_only=True):
 
     html: str | None
     text: str | None
-    links: list[Link]
+    links: list[LinkShown]
 
 
 class MessageWithEvents(MessageOut, frozen=True, kw_only=True):
     """A message and what became of it, newest first."""
 
+    metadata: Mapping[str, Any]
     sent_at: str | None
     events: list[Event]
 
@@ -121,6 +131,7 @@ class MessagesApi:
     async def create(self, request: Request) -> Response:
         """201 with the rewritten parts, or 409 and nothing made when the recipient is suppressed."""
         account = await self._guard.admit(request, "messages")
+        single_parameters(request.query_params)
         wanted = await read_json(request, MessageIn, 5 * MIB)
         address = _checked(wanted)
         key = address_key(address.canonical, account.pepper)
@@ -130,13 +141,15 @@ class MessagesApi:
         # A long newsletter takes milliseconds, which no pixel should wait for.
         html, text, links = await asyncio.to_thread(_rewrite, wanted, urls)
         recipient = await self._messages.add(new)
-        made = MessageMade(**_shared(new, recipient, urls), html=html, text=text, links=links)
+        shown = [LinkShown(link.number, link.url, link.tracked, link.why) for link in links]
+        made = MessageMade(**_shared(new, recipient, urls), html=html, text=text, links=shown)
         location = f"{self._base_url}/v1/messages/{made.id}"
         return _json(made, 201, {"Location": location})
 
     async def read(self, request: Request) -> Response:
         """A message with its events."""
         account = await self._guard.admit(request, "messages")
+        single_parameters(request.query_params)
         message = await self._find(account, request.path_params["id"])
         key = await self._messages.address_key_of(account.id, message.recipient)
         lag_s = await self._backlog.caught_up()
@@ -145,7 +158,8 @@ class MessagesApi:
         )
         shared = _shared(message, message.recipient, self._urls(account, message.id, key))
         sent_at = written_time(message.sent_at) if message.sent_at is not None else None
-        return _json(MessageWithEvents(**shared, sent_at=sent_at, events=events), 200, lag_header(lag_s))
+        found = MessageWithEvents(**shared, metadata=message.metadata, sent_at=sent_at, events=events)
+        return _json(found, 200, lag_header(lag_s))
 
     async def _refuse_suppressed(self, account: Account, key: bytes, topic: str | None) -> None:
         standing = (await self._suppressions.matching(account.id, [key], topic)).get(key)
@@ -240,7 +254,6 @@ def _shared(message: NewMessage | Message, recipient: bytes, urls: MessageUrls) 
         "unsubscribe_url": urls.unsubscribe_url,
         "preferences_url": urls.preferences_url,
         "headers": unsubscribe_headers(urls.unsubscribe_url),
-        "metadata": message.metadata,
     }
 
 

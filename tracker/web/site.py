@@ -39,11 +39,11 @@ class Site:
         """Nothing here is for crawlers."""
         return PlainTextResponse("User-agent: *\nDisallow: /\n")
 
-    def on_problem(self, _: Request, error: Problem) -> Response:
+    async def on_problem(self, _: Request, error: Problem) -> Response:
         """The answer to a request that ended in a ``Problem``."""
         return problem_response(error, self._base_url)
 
-    def on_unavailable(self, request: Request, _: Exception) -> Response:
+    async def on_unavailable(self, request: Request, _: Exception) -> Response:
         """Storage does not answer: it may soon."""
         if not _for_program(request):
             return self._pages.unavailable(_RETRY_AFTER_S)
@@ -54,7 +54,7 @@ class Site:
         )
         return problem_response(problem, self._base_url)
 
-    def on_http_error(self, request: Request, error: HTTPException) -> Response:
+    async def on_http_error(self, request: Request, error: HTTPException) -> Response:
         """No such route, or not with this method."""
         allow = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
         if not _for_program(request):
@@ -65,7 +65,7 @@ class Site:
             problem = Problem("not-found", "There is nothing at this path.")
         return problem_response(problem, self._base_url)
 
-    def on_failure(self, request: Request, _: Exception) -> Response:
+    async def on_failure(self, request: Request, _: Exception) -> Response:
         """An error nobody foresaw: it is in the log, and says nothing here."""
         if not _for_program(request):
             return self._pages.failed()

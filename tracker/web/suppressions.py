@@ -15,6 +15,7 @@ from ..storage.suppressions import Standing, Suppressions
 from .auth import Guard
 from .bodies import MIB, read_json
 from .names import checked_name
+from .parameters import single_parameters
 
 _MOST_ADDRESSES = 10_000
 
@@ -50,6 +51,7 @@ class SuppressionsApi:
     async def check(self, request: Request) -> Response:
         """The addresses in the order given, each allowed or not; 503 when that cannot be told."""
         account = await self._guard.admit(request, "suppressions:read")
+        single_parameters(request.query_params)
         question = await read_json(request, CheckQuestion, 2 * MIB)
         topic = checked_name("topic", question.topic) if question.topic is not None else None
         # Ten thousand hashes would keep every pixel waiting.

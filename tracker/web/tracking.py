@@ -5,6 +5,7 @@ no request object, no response class, no middleware lies between a reader and th
 """
 
 import asyncio
+import logging
 import time
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,6 +16,8 @@ from ..domain.verdicts import PURPOSE_HEADERS, prefetched
 from ..storage.database import Refused, Unavailable
 from ..workers.writer import EventWriter
 from .pages import Pages
+
+log = logging.getLogger(__name__)
 
 PIXEL = bytes.fromhex("47494638396101000100800000ffffff00000021f90401000000002c00000000010001000002024401003b")
 """The smallest transparent GIF that ends as GIF89a says it must: 43 bytes."""
@@ -72,7 +75,7 @@ class Tracking:
 
     async def _open(self, name: str, scope: Scope, send: Send) -> None:
         # Which status a token gets must not tell whether it is one of ours.
-        status = 503 if self._writer.failing else 200
+        status = 503 if self._writer.refusing else 200
         try:
             link = self._links.read_open(name.removesuffix(".gif"))
             if scope["method"] == "GET":
@@ -81,6 +84,9 @@ class Tracking:
         except BadToken:
             pass
         except (Unavailable, Refused):
+            status = 503
+        except Exception as error:  # noqa: BLE001 - a mail never shows a broken picture
+            log.error("an open could not be recorded: %s", type(error).__name__)
             status = 503
         await send(_PIXEL_STARTS[status])
         await send(_PIXEL_BODY)
@@ -115,7 +121,7 @@ def _let_go(kept: asyncio.Future[None]) -> None:
 def _hit(event_type: EventType, link: Link, scope: Scope) -> Hit:
     watched = {name: value for name, value in scope["headers"] if name in _WATCHED}
     client = scope.get("client")
-    referrer = watched.get(b"referer")
+    referrer = watched.pop(b"referer", None)
     return Hit(
         type=event_type,
         account=link.account,

@@ -16,7 +16,7 @@ _STEADY_S = 60.0
 class Supervisor:
     """The worker ends when the pipe to its standard input closes, which happens however this process ends."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, patience_s: float = 4.0) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, patience_s: float = 2.0) -> None:
         self._command = command
         self._environment = dict(environment)
         self._patience_s = patience_s
@@ -29,11 +29,15 @@ class Supervisor:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self._closing = True
+        self.drain()
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         await self._end()
+
+    def drain(self) -> None:
+        """Start no worker any more: a signal to the whole group ends it while the last requests are answered."""
+        self._closing = True
 
     def alive(self) -> bool:
         """Whether the worker runs."""
@@ -54,6 +58,8 @@ class Supervisor:
                 pause_s = _FIRST_PAUSE_S
             # A signal to the whole group ends the worker a moment before we are told to drain ourselves.
             await asyncio.sleep(pause_s)
+            if self._closing:
+                return
             log.warning("the worker ended with status %d and is started again", status)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             await self._start()

@@ -79,6 +79,11 @@ class EventWriter:
         for the end of the outage as long as there is room."""
         return self._enqueue(entry, patient=True)
 
+    @property
+    def refusing(self) -> bool:
+        """Whether a hit that comes now would be turned away."""
+        return self.failing or self._held
+
     def hold(self, held: bool) -> None:
         """Turn hits away while the journal stands at its ceiling; opt-outs never are."""
         self._held = held

@@ -23,4 +23,4 @@ insert into schema_versions (part, version, name, applied_at) values (:part, :ve
 select id from installations where part = :part
 
 -- name: insert_installation(part, id)!
-insert into installations (part, id) values (:part, :id)
+insert into installations (part, id) values (:part, :id) on conflict do nothing

@@ -1,0 +1,1 @@
+"""The demo: a newsletter is sent and read, over real HTTP."""
