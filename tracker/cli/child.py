@@ -14,6 +14,10 @@ import msgspec
 
 T = TypeVar("T")
 
+DATABASE = "tracker.db"
+LOG = "server.log"
+"""What the files in the server's folder are called."""
+
 _TRACKER = (sys.executable, "-m", "tracker")
 _READY_WITHIN_S = 30.0
 _PATIENCE_S = 8.0
@@ -42,7 +46,11 @@ class Server:
         """Make an account, and give its API key."""
         with self._log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *_TRACKER, "account", "create", name, "--json", env=self._environment, stdout=-1, stderr=log
+                *_TRACKER,
+                *("account", "create", name, "--json"),
+                env=self._environment,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
             )
         try:
             written, _ = await process.communicate()
@@ -59,7 +67,11 @@ class Server:
         working, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
         try:
             await asyncio.wait((working, stopped, self._ended), return_when=asyncio.FIRST_COMPLETED)
-            if self._ended.done() and not await _soon(stop):
+            failed = working.done() and working.exception() is not None
+            # A signal to the whole process group may end what we wait for a moment before we hear of it.
+            if (failed or self._ended.done()) and await _soon(stop):
+                return None
+            if self._ended.done():
                 raise self.failure(f"the server ended by itself, with status {self._ended.result()}")
             return working.result() if working.done() else None
         finally:
@@ -79,7 +91,6 @@ class _AccountCreated(msgspec.Struct):
 
 
 async def _soon(stop: asyncio.Event) -> bool:
-    # A signal to the whole process group may end the server a moment before it is heard here.
     with suppress(TimeoutError):
         async with asyncio.timeout(_ANOTHER_MOMENT_S):
             await stop.wait()
@@ -93,7 +104,7 @@ async def serving(listener: socket.socket, folder: Path) -> AsyncIterator[Server
     It gets SIGTERM at the end, and 8 s to end in.
     """
     host, port = listener.getsockname()[:2]
-    address, log = f"http://{host}:{port}", folder / "server.log"
+    address, log = f"http://{host}:{port}", folder / LOG
     environment = _environment(host, port, address, folder)
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
@@ -116,7 +127,7 @@ async def serving(listener: socket.socket, folder: Path) -> AsyncIterator[Server
 def _environment(host: str, port: int, address: str, folder: Path) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRACKER_")}
     return inherited | {
-        "TRACKER_DATABASE_URL": f"sqlite:///{folder / 'tracker.db'}",
+        "TRACKER_DATABASE_URL": f"sqlite:///{folder / DATABASE}",
         "TRACKER_BASE_URL": address,
         "TRACKER_HOST": host,
         "TRACKER_PORT": str(port),

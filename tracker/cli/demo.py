@@ -20,7 +20,7 @@ from ..demo.steps import Outcome
 from ..demo.story import Story
 from ..demo.wire import Wire, connect, until_ready
 from ..settings import Settings
-from .child import Server, serving
+from .child import DATABASE, LOG, Server, serving
 from .output import json_option, show
 from .screen import Screen, blank_screen, screen_of_terminal
 from .serve import listening
@@ -80,7 +80,7 @@ class _Performance:
     as_json: bool
 
     async def run(self, listener: socket.socket) -> bool:
-        """Whether every step had its result; with ``once``, every step there is."""
+        """Whether no step failed; with ``once``, also that none was left out."""
         stop = _stop_at_signals()
         with _folder(self.keep) as folder:
             async with serving(listener, folder) as server:
@@ -89,7 +89,10 @@ class _Performance:
                     self._conclude(told)
                     if not self.once:
                         await server.outliving(asyncio.Event().wait(), stop)
-            self._part(server.address, folder)
+            if stop.is_set():
+                self.screen.line("Stopped." if told else "Stopped before the end of the story.")
+            if self.keep is not None:
+                _show_what_is_kept(server.address, folder, self.screen)
         return not told.outcome.failed if told else not self.once
 
     async def _tell(self, server: Server, folder: Path) -> _Told:
@@ -127,14 +130,6 @@ class _Performance:
             screen.heading(f"All {len(told.outcome.steps)} steps had the result they claim.")
         if not self.once:
             _show_what_to_try(told, screen)
-
-    def _part(self, address: str, folder: Path) -> None:
-        if not self.once:
-            self.screen.line("Stopped.")
-        if self.keep is not None:
-            names = sorted(path.name for path in folder.iterdir())
-            self.screen.line(f"Kept in {folder}: {', '.join(names)}")
-            self.screen.line(f"Serve it again:  {_serve_again(address, folder)}")
 
 
 def _stop_at_signals() -> asyncio.Event:
@@ -190,7 +185,6 @@ def _as_data(told: _Told) -> dict[str, Any]:
         "ok": not outcome.failed,
         "address": told.address,
         "api_key": told.api_key,
-        "folder": str(told.folder),
         "steps": [
             {
                 "number": step.number,
@@ -212,9 +206,23 @@ def _as_data(told: _Told) -> dict[str, Any]:
     }
 
 
-def _serve_again(address: str, folder: Path) -> str:
+def _show_what_is_kept(address: str, folder: Path, screen: Screen) -> None:
+    screen.line()
+    screen.heading(f"Kept in {folder}")
+    screen.facts(
+        [
+            (DATABASE, f"the database; with it {DATABASE}.inbox, and the signing keys in {DATABASE}.keys"),
+            (LOG, "what the server had to say"),
+            *([(_MAIL, "the newsletter as Ada got it")] if (folder / _MAIL).exists() else []),
+        ]
+    )
+    screen.line()
+    screen.heading("Serve it again")
+    screen.line(f"  {_serve_command(address, folder)}")
+
+
+def _serve_command(address: str, folder: Path) -> str:
     program = [sys.executable, "-m", "tracker"] if sys.argv[0].endswith(".py") else [sys.argv[0]]
-    settings = {"TRACKER_DATABASE_URL": f"sqlite:///{folder / 'tracker.db'}", "TRACKER_BASE_URL": address}
-    port = address.rpartition(":")[2]
-    written = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
-    return " ".join([*written, shlex.join([*program, "serve", "--port", port])])
+    database_url, port = shlex.quote(f"sqlite:///{folder / DATABASE}"), address.rpartition(":")[2]
+    settings = f"TRACKER_DATABASE_URL={database_url} TRACKER_BASE_URL={address}"
+    return f"{settings} {shlex.join([*program, 'serve', '--port', port])}"

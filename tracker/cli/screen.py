@@ -13,12 +13,13 @@ from ..demo.wire import Exchange
 from .output import table
 
 _WIDTH_WITHOUT_TERMINAL = 100
-_NARROWEST, _WIDEST = 60, 140
+_NARROWEST, _WIDEST = 64, 140
 _MOST_ROWS = 20
 _NARROWEST_CELL = 8
 _GAP = 2
-_TOKEN = re.compile(r"(?<=/[cou]/)([\w-]{6})[\w.-]+([\w-]{4})(?=\.gif\Z|\Z)")
-_INDENT = " " * 8
+_TOKEN = re.compile(r"(?<=/[cou]/)([\w-]{4})[\w.-]+([\w-]{4})(?=\.gif\Z|\Z)")
+_INDENT, _TABLE_INDENT = " " * 8, " " * 4
+_HEAD_LINES = 2
 
 
 class Screen:
@@ -53,27 +54,32 @@ class Screen:
         if step.flaw is not None:
             self._write(self._style(f"{_INDENT}{printable(step.flaw)}", fg="red"))
         for exchange in step.exchanges:
-            self._write(f"{_INDENT}{self._exchange(exchange)}")
+            self._show_exchange(exchange)
         if step.table is not None:
             self._show_table(step.table)
         self._write("")
 
-    def _exchange(self, exchange: Exchange) -> str:
-        sent = f"{exchange.method:<4} {shortened_path(exchange.path):<24} {exchange.sent:<25} "
-        room = self._width - len(_INDENT) - len(sent) - 5
-        status = self._style(str(exchange.status), fg="cyan")
-        return f"{self._style(printable(sent), dim=True)}{status}  {shortened(printable(exchange.came), room)}"
+    def _show_exchange(self, exchange: Exchange) -> None:
+        sent = printable(f"{exchange.method:<4} {shortened_path(exchange.path):<23} {exchange.sent:<21} ")
+        came, room = printable(exchange.came), self._width - len(_INDENT) - len(sent) - 5
+        shown = f"{_INDENT}{self._style(sent, dim=True)} {self._style(str(exchange.status), fg='cyan')}"
+        if len(came) <= room:
+            self._write(f"{shown}  {came}")
+        else:
+            self._write(shown)
+            self._write(f"{_INDENT}  {shortened(came, self._width - len(_INDENT) - 2)}")
 
     def _show_table(self, shown: Table) -> None:
         rows = [tuple(map(printable, row)) for row in shown.rows[:_MOST_ROWS]]
+        self._write("")
         if rows:
-            self._write("")
-            for number, text in enumerate(fitted(shown.heads, rows, self._width - len(_INDENT)).splitlines()):
-                self._write(f"{_INDENT}{self._style(text, dim=True) if number < 2 else text}")
+            lines = fitted(shown.heads, rows, self._width - len(_TABLE_INDENT)).splitlines()
+            for number, text in enumerate(lines):
+                self._write(f"{_TABLE_INDENT}{self._style(text, dim=True) if number < _HEAD_LINES else text}")
         if (more := len(shown.rows) - len(rows)) > 0:
-            self._write(f"{_INDENT}and {more} more")
+            self._write(f"{_TABLE_INDENT}and {more} more")
         if shown.sentence:
-            self._write(f"{_INDENT}{shown.sentence}")
+            self._write(f"{_TABLE_INDENT}{shown.sentence}")
 
     def _style(self, text: str, **style: bool | str) -> str:
         return click.style(text, **style) if self._colour else text  # type: ignore[arg-type]

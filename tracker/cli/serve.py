@@ -47,6 +47,7 @@ def serve(host: str | None, port: int | None, fd: int | None, as_json: bool) -> 
     files = files_of(settings.database_url)
     with _only_server(files), listening(settings, fd) as listener:
         _, done = asyncio.run(prepared(settings))
+        _check_writable(files)
         _introduce(settings, files, done, listener, as_json=as_json)
         _run(settings, create_app(settings, done.keyring), listener)
 
@@ -67,6 +68,13 @@ def _only_server(files: Files) -> Iterator[None]:
         yield
     finally:
         lock.__exit__(None, None, None)
+
+
+def _check_writable(files: Files) -> None:
+    # SQLite opens a read-only file without a complaint, and says so at the first event only.
+    for file in (files.main, files.inbox):
+        if not os.access(file, os.W_OK):
+            raise click.ClickException(f"cannot write to the database {file}: check its owner and its permissions")
 
 
 @contextmanager
@@ -169,7 +177,8 @@ def _run(settings: Settings, app: App, listener: socket.socket) -> None:
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.drain_seconds,
     )
-    logging.getLogger("uvicorn").setLevel("WARNING")
+    # Its warnings are about what any stranger may send.
+    logging.getLogger("uvicorn").setLevel("ERROR")
     # uvicorn raises the signal that ended it again: being told to stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)

@@ -47,7 +47,10 @@ def check_mail(mail: Mail, original: str) -> None:
     expect(mail.html.count(pixel) == 1, "the pixel does not stand in the mail once")
     around = list(_around_links(mail.html.replace(pixel, "")))
     expect(around == list(_around_links(original)), "more than links was changed in the mail")
-    expect(len(hrefs) == len(mail.links), f"{len(mail.links)} links are reported of {len(hrefs)}")
+    numbers = [link.number for link in mail.links]
+    expect(
+        numbers == list(range(len(hrefs))), f"{len(numbers)} links are reported of {len(hrefs)}, or in another order"
+    )
     for link, href in zip(mail.links, hrefs, strict=True):
         expect(link.tracked != (href == link.url), f"link {link.number} is not as it is reported: {href}")
     posted = mail.headers.get("List-Unsubscribe-Post")

@@ -58,7 +58,7 @@ class Story:
 
     async def play(self) -> Outcome:
         """Every step in turn; without mails there is only the first."""
-        await self._play("Four mails are made: links and a pixel are ours, all around them is as it was.", self._make)
+        await self._play("Four mails are made: but for links and one pixel they are as they were.", self._make)
         mail = self._mails.get(ADA) if self._steps[0].good else None
         link = _telling(mail.links) if mail else None
         if mail:
@@ -80,7 +80,7 @@ class Story:
                 partial(self._open, BEN, readers.GMAIL_PROXY, "human"),
             ),
             (
-                "Apple fetches Cleo's picture ahead of her: whether she reads, nobody can know.",
+                "Apple fetches Cleo's picture: whether she reads, nobody can know.",
                 partial(self._open, CLEO, readers.APPLE_PRIVACY, "unknown"),
             ),
         )
@@ -88,7 +88,7 @@ class Story:
     def _clicks(self, link: LinkReported) -> Sequence[tuple[str, _Act]]:
         return (
             (
-                "Ada follows a link on her phone: it leads exactly where the sender meant.",
+                "Ada follows a link on her phone, exactly to where the sender meant.",
                 partial(self._click, ADA, link, readers.SAFARI, "human"),
             ),
             (
@@ -96,19 +96,19 @@ class Story:
                 partial(self._click, DORA, link, readers.LINK_CHECKER, "machine"),
             ),
             (
-                "A mail scanner asks for the same link with HEAD: it is told the same.",
+                "A scanner asks for the same link with HEAD: it is told the same.",
                 partial(self._follow, "HEAD", DORA, link, readers.SCANNER),
             ),
         )
 
     def _ways_out(self) -> Sequence[tuple[str, _Act]]:
         return (
-            ("A forged link leads nowhere; a forged pixel is a picture like any other.", self._forge),
-            ("A mail scanner opens Dora's unsubscribe page: a look changes nothing.", self._look),
-            ("Dora leaves with the button of her mail program (RFC 8058): one POST is enough.", self._leave),
-            ("The sender asks whom it may write to: no more to Dora, still to the others.", self._ask),
-            ("The sender writes to Dora all the same: it is refused, and gets no mail for her.", self._refuse),
-            ("The feed holds every open, click and opt-out; looks and forgeries left nothing.", self._read_feed),
+            ("A forged link leads nowhere; a forged pixel looks like any other.", self._forge),
+            ("A scanner opens Dora's unsubscribe page: a look changes nothing.", self._look),
+            ("Dora leaves by her mail program's button (RFC 8058): one POST is enough.", self._leave),
+            ("The sender asks whom it may write to: Dora no more, the others still.", self._ask),
+            ("The sender writes to Dora all the same, and is refused.", self._refuse),
+            ("The feed has each open, click and opt-out, and no look and no forgery.", self._read_feed),
         )
 
     async def _play(self, claim: str, act: _Act) -> None:
@@ -133,12 +133,12 @@ class Story:
     async def _open(self, reader: Reader, program: Program, verdict: str) -> None:
         self._traces.append(_Trace("opened", reader.email, verdict))
         answer = await self._get(self._mails[reader].open_url, program)
+        self._picture = answer.content
         expect_status(answer, 200)
         expect_header(answer, "content-type", "image/gif")
         expect("no-store" in answer.headers.get("cache-control", ""), "a cache may keep the picture")
         expect(answer.content.startswith(b"GIF89a"), "the picture is no GIF")
         expect(len(answer.content) == _PIXEL_BYTES, f"the picture has {len(answer.content)} bytes, not {_PIXEL_BYTES}")
-        self._picture = answer.content
 
     async def _click(self, reader: Reader, link: LinkReported, program: Program, verdict: str) -> None:
         self._traces.append(_Trace("clicked", reader.email, verdict, url=link.url))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ..domain.events import Event
 from .mail import LinkReported
+from .readers import READERS
 from .sender import Checked
 from .steps import Table
 
@@ -26,17 +27,17 @@ def table_of_links(links: Sequence[LinkReported]) -> Table:
 
 def table_of_events(events: Sequence[Event]) -> Table:
     """What happened, in the order in which it was stored."""
+    names = {reader.email: reader.name for reader in READERS}
     return Table(
-        heads=("NO", "EVENT", "RECIPIENT", "VERDICT", "SIGNALS", "PROGRAM", "DETAIL"),
+        heads=("NO", "EVENT", "READER", "VERDICT", "SIGNALS", "PROGRAM"),
         rows=[
             (
                 str(event.sequence),
-                event.type,
-                event.recipient.email or "-",
+                event.type if event.link is None else f"{event.type} link {event.link}",
+                names.get(event.recipient.email or "", "-"),
                 event.verdict.value,
                 " ".join(event.verdict.signals) or "-",
                 ", ".join(filter(None, (event.client.name, event.client.os))) or "-",
-                event.url or event.method or "-",
             )
             for event in events
         ],

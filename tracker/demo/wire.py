@@ -12,6 +12,8 @@ from .expecting import problem_of
 _PATIENCE_S = 10.0
 _READY_POLL_S = 0.05
 
+_KINDS = {"application/json": "JSON", "image/gif": "a GIF", "text/html": "a page"}
+
 
 class Elsewhere(ValueError):
     """A request to another host than the server's: the demo makes none."""
@@ -90,5 +92,7 @@ def _in_words(answer: httpx.Response) -> str:
         return str(answer.headers["location"])
     if problem := problem_of(answer):
         return problem
+    if not answer.content:
+        return "no body"
     kind = answer.headers.get("content-type", "").partition(";")[0]
-    return f"{kind}, {len(answer.content):,} bytes" if answer.content else "no body"
+    return _KINDS.get(kind, kind) or f"{len(answer.content):,} bytes"

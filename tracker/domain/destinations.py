@@ -7,8 +7,8 @@ import ada_url
 LONGEST_DESTINATION = 2_048
 """Bytes of a destination once it is serialised."""
 
-# A browser ends the authority at the first of "/?#\", and takes what stands before an "@" in it for a user name.
-_READABLE = re.compile(r"https?://(?![^/?#\\]*@)(?![/?#\\:])[!-~]+")
+# What stands before an "@" of the authority is a user name; where "\" ends the authority, not all programs agree.
+_READABLE = re.compile(r"https?://(?![/?#:])(?![^/?#]*@)(?![^?#]*\\)[!-~]+")
 
 
 class BadDestination(ValueError):

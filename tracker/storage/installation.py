@@ -83,12 +83,11 @@ async def prepare(files: Files, secrets: Mapping[int, bytes] | None) -> Prepared
     ``BadKeyring`` for what no waiting repairs.
     """
     new = not files.main.exists()
-    inbox_existed = files.inbox.exists()
     try:
         async with SQLite(files.main, readers=1, patience_ms=10_000) as main:
             applied = await _migrated(main, "main", files.main)
             inhabited = await Accounts(main).any()
-            if inhabited and not inbox_existed:
+            if inhabited and not files.inbox.exists():
                 raise BadDatabase(_strange_inbox(files, "is missing"))
             async with SQLite(files.inbox, readers=1, patience_ms=10_000) as inbox:
                 await _join(main, inbox, files)
@@ -114,8 +113,8 @@ async def _join(main: Database, inbox: Database, files: Files) -> None:
     if ours is None and theirs is None:
         ours = await _claim(main, "main", new_id())
     if theirs is None and ours is not None and not await Accounts(main).any():
-        theirs = await _claim(inbox, "inbox", ours)
-    if theirs is None or theirs != ours:
+        await _claim(inbox, "inbox", ours)
+    if ours is None or await _id_of(inbox, "inbox") != ours:
         raise BadDatabase(_strange_inbox(files, "belongs to another installation"))
 
 

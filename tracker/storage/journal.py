@@ -1,10 +1,11 @@
 """The journal: what happened, in the order of commits, until everything that follows from it is stored."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from ..domain.events import Entry, EventType, Hit, JournalRow, Method, OptOut
-from .database import Change, Database, Row
+from .database import Broken, Change, Database, Row
 from .statements import load_statements
 
 _SQL = load_statements("journal")
@@ -16,6 +17,8 @@ class Journal:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._last = 0
+        self._broken: Broken | None = None
+        self._residue = True
         self.head = 0
         """The key of the last entry that is on stable storage."""
 
@@ -38,16 +41,22 @@ class Journal:
             else:
                 opt_outs.append(_opt_out_row(self._last, entry))
         last = self._last
-        await self._database.write(*_changes(hits, opt_outs))
+        with self._until_broken():
+            await self._database.write(*_changes(hits, opt_outs))
         self.head = last
 
     async def beat(self) -> None:
         """Write something of no meaning, to learn whether writing works."""
-        await self._database.change(_SQL["beat"], at=time.time_ns() // 1_000_000)
+        with self._until_broken():
+            await self._database.change(_SQL["beat"], at=time.time_ns() // 1_000_000)
 
-    async def read(self, *, after: int, limit: int) -> list[JournalRow]:
-        """The rows above a key, in their order."""
-        return [_journal_row(row) for row in await self._database.fetch(_SQL["read_after"], after=after, limit=limit)]
+    async def read(self, *, after: int, limit: int) -> list[Row]:
+        """The rows above a key, in their order, for :func:`journal_row`."""
+        return await self._database.fetch(_SQL["read_after"], after=after, limit=limit)
+
+    async def holds(self, *, after: int, upto: int) -> bool:
+        """Whether there is an entry above one key and not above the other."""
+        return bool(await self._database.fetch(_SQL["between"], after=after, upto=upto))
 
     async def oldest(self, *, after: int) -> int | None:
         """When the first entry above a key occurred, in Unix milliseconds; None when there is none."""
@@ -55,15 +64,31 @@ class Journal:
         return rows[0]["occurred_at"] if rows else None
 
     async def trim(self, *, upto: int, slice_rows: int = 10_000) -> int:
-        """Forget the entries up to a key, a slice at a time, and make sure that they are gone from the files."""
+        """Forget the entries up to a key, a slice at a time, and make sure that they are gone from the files.
+
+        Where somebody who reads stands in the way of that, the next call tries again.
+        """
         rows = await self._database.fetch(_SQL["first_key"])
         first = int(rows[0]["id"])
-        if not 0 < first <= upto:
-            return 0
-        for end in range(first + slice_rows - 1, upto + slice_rows, slice_rows):
-            await self._database.change(_SQL["trim"], upto=min(end, upto))
-        await self._database.scrub()
-        return upto - first + 1
+        trimmed = upto - first + 1 if 0 < first <= upto else 0
+        with self._until_broken():
+            for start in range(first, first + trimmed, slice_rows):
+                self._residue = True
+                await self._database.change(_SQL["trim"], upto=min(start + slice_rows - 1, upto))
+            if self._residue:
+                self._residue = not await self._database.scrub()
+        return trimmed
+
+    @contextmanager
+    def _until_broken(self) -> Iterator[None]:
+        """After one failed write or fsync nobody knows what a later one brings to the disk: there is none."""
+        if self._broken is not None:
+            raise Broken(f"an earlier write failed, restart the server: {self._broken}")
+        try:
+            yield
+        except Broken as error:
+            self._broken = error
+            raise
 
 
 def _changes(hits: list[tuple[object, ...]], opt_outs: list[dict[str, object]]) -> list[Change]:
@@ -112,7 +137,8 @@ def _opt_out_row(key: int, opt_out: OptOut) -> dict[str, object]:
     }
 
 
-def _journal_row(row: Row) -> JournalRow:
+def journal_row(row: Row) -> JournalRow:
+    """A row as it was read. Raises ``ValueError`` for one that this release could not have written."""
     hit = Hit(
         type=EventType(row["type"]),
         account=row["account_id"],

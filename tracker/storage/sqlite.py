@@ -16,7 +16,7 @@ from .statements import list_names, spread, take_apart
 
 T = TypeVar("T")
 
-_WIDEST_INSERT = 128
+_WIDEST_INSERT = 256
 """Rows of one insert statement. Each width is prepared once and kept."""
 
 _DURABLE: dict[str, str | int] = {
@@ -55,15 +55,16 @@ class SQLite:
         await self._stack.aclose()
 
     async def fetch(self, sql: str, /, **params: object) -> list[Row]:
-        sql, params = spread(sql, params) if list_names(sql) else (sql, params)
+        statement, values = _bound(sql, params)
         async with self._reader() as reader:
             with _translated():
-                return [dict(row) for row in await reader.execute_fetchall(sql, params)]
+                return [dict(row) for row in await reader.execute_fetchall(statement, values)]
 
     async def change(self, sql: str, /, **params: object) -> list[Row]:
+        statement, values = _bound(sql, params)
+
         def work() -> list[Row]:
-            statement, flat = spread(sql, params)
-            return [dict(row) for row in self._writer.execute(statement, flat)]
+            return [dict(row) for row in self._writer.execute(statement, values)]
 
         return await self._transact(work)
 
@@ -74,7 +75,12 @@ class SQLite:
                 if change.affects not in (None, touched):
                     raise Stale(f"{touched} rows instead of {change.affects}: {change.sql}")
 
-        await self._transact(work)
+        if len(changes) == 1 and _is_one_statement(changes[0]):
+            # It is a transaction by itself. Begin and commit would each give up the interpreter's lock and wait
+            # for it again behind the requests being answered, which costs more than the commit.
+            await self._in_thread(work)
+        else:
+            await self._transact(work)
 
     async def scrub(self) -> bool:
         """Move the log into the file and empty it: ``secure_delete`` clears the file's pages only."""
@@ -161,6 +167,16 @@ class SQLite:
         return reader
 
 
+def _bound(sql: str, params: dict[str, object]) -> tuple[str, dict[str, object] | list[object]]:
+    return spread(sql, params) if list_names(sql) else (sql, params)
+
+
+def _is_one_statement(change: Change) -> bool:
+    return (
+        change.affects is None and len(change.rows) <= _WIDEST_INSERT and take_apart(change.sql) is not None
+    )
+
+
 def _in_order(row: Values, names: tuple[str, ...]) -> tuple[object, ...]:
     return row if isinstance(row, tuple) else tuple(row[name] for name in names)
 
@@ -168,9 +184,10 @@ def _in_order(row: Values, names: tuple[str, ...]) -> tuple[object, ...]:
 def _set(connection: sqlite3.Connection, pragma: str, wanted: str | int, path: Path) -> None:
     """Builds of SQLite differ, and a pragma that is not understood is ignored in silence: so it is read back."""
     connection.execute(f"pragma {pragma} = {wanted}")
-    found = connection.execute(f"pragma {pragma}").fetchone()[0]
-    if found != wanted:
-        raise BadDatabase(f"{path}: this SQLite keeps {pragma} at {found} where {wanted} is needed")
+    found = connection.execute(f"pragma {pragma}").fetchone()
+    if found is None or found[0] != wanted:
+        kept = "no such setting" if found is None else found[0]
+        raise BadDatabase(f"{path}: this SQLite has {kept} for {pragma} where {wanted} is needed")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import aiosql
 logging.getLogger("aiosql").setLevel(logging.ERROR)
 
 _LIST = re.compile(r"\bin \(:([a-z_]+)\)")
+_PARAMETER = re.compile(r"(?<=\bin \():(?P<list>[a-z_]+)(?=\))|:(?P<one>[a-z_]+)")
 _BULK = re.compile(r"\A(.*\bvalues\s*)(\(\s*:[a-z_]+(?:\s*,\s*:[a-z_]+)*\s*\))([^:]*)\Z", re.DOTALL)
 _NAME = re.compile(r":([a-z_]+)")
 
@@ -54,19 +55,25 @@ def list_names(sql: str) -> tuple[str, ...]:
     return tuple(_LIST.findall(sql))
 
 
-def spread(sql: str, params: Mapping[str, object]) -> tuple[str, dict[str, object]]:
-    """Write each list parameter out, one parameter an item.
+def spread(sql: str, params: Mapping[str, object]) -> tuple[str, list[object]]:
+    """The statement with positional parameters, its lists written out item by item, and the values in their order.
 
-    The list is filled up to a power of two with its last item, so that few forms of a statement are ever prepared.
+    A list is filled up to a power of two with its last item, so that few forms of a statement are ever prepared.
     """
-    flat = dict(params)
-    for name in list_names(sql):
-        items = flat.pop(name)
-        if not isinstance(items, (list, tuple)):
-            raise TypeError(f"the parameter {name!r} must be a list")
-        width = 1 << max(len(items) - 1, 0).bit_length()
-        padded = [*items, *([items[-1] if items else None] * (width - len(items)))]
-        keys = [f"{name}_{position}" for position in range(width)]
-        sql = sql.replace(f"in (:{name})", f"in ({', '.join(f':{key}' for key in keys)})")
-        flat.update(zip(keys, padded, strict=True))
-    return sql, flat
+    values: list[object] = []
+
+    def positional(match: re.Match[str]) -> str:
+        name = match["list"]
+        items = [params[match["one"]]] if name is None else _filled(name, params[name])
+        values.extend(items)
+        # Without names: SQLite looks for each among all that stand before it, which takes seconds for thousands.
+        return ", ".join("?" * len(items))
+
+    return _PARAMETER.sub(positional, sql), values
+
+
+def _filled(name: str, items: object) -> list[object]:
+    if not isinstance(items, (list, tuple)):
+        raise TypeError(f"the parameter {name!r} must be a list")
+    width = 1 << max(len(items) - 1, 0).bit_length()
+    return [*items, *([items[-1] if items else None] * (width - len(items)))]

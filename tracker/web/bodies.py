@@ -89,8 +89,8 @@ def _invalid(message: str) -> Problem:
 
 def _pointer(path: str) -> str:
     """msgspec's ``.recipient.email`` or ``.recipients[3]`` as a JSON Pointer fragment (RFC 6901)."""
-    # Entries of a mapping are all called "[...]": then the pointer ends at the mapping.
-    parts = re.findall(r"\.([^.\[]+)|\[(\d+)\]", path)
+    # The entries of a mapping are all called "[...]": the pointer ends at the mapping.
+    parts = re.findall(r"\.([^.\[]+)|\[(\d+)\]", path.partition("[...]")[0])
     return "#" + "".join(f"/{_escaped(name or index)}" for name, index in parts)
 
 

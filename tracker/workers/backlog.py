@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from ..storage.database import Unavailable
 from ..storage.journal import Journal
 from ..storage.projections import Projections
 
@@ -56,7 +55,7 @@ class Backlog:
         None when it can; after ``patience_s``, by how many seconds the projector is behind.
         """
         head, deadline = self._journal.head, time.monotonic() + patience_s
-        while await self._projections.mark() < head:
+        while await self._is_behind(head):
             if time.monotonic() >= deadline:
                 return await self.lag_s()
             await asyncio.sleep(poll_s)
@@ -68,6 +67,11 @@ class Backlog:
         oldest = await self._journal.oldest(after=mark)
         return 0.0 if oldest is None else max(0.0, round(time.time() - oldest / 1000, 3))
 
+    async def _is_behind(self, head: int) -> bool:
+        mark = await self._projections.mark()
+        # A key below the head may stand for no row: who opts out again takes one and leaves nothing.
+        return mark < head and await self._journal.holds(after=mark, upto=head)
+
     async def _run(self) -> None:
         failing = False
         while True:
@@ -75,7 +79,7 @@ class Backlog:
             try:
                 await self.turn()
                 failing = False
-            except Unavailable as error:
+            except Exception as error:  # noqa: BLE001 - a worker's turn must never end the worker
                 if not failing:
-                    log.warning("the journal is not trimmed: %s", error)
+                    log.warning("the journal is not trimmed: %s: %s", type(error).__name__, error)
                 failing = True

@@ -6,7 +6,6 @@ import logging
 from typing import Self
 
 from ..storage.accounts import Account, Accounts
-from ..storage.database import Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +49,13 @@ class Directory:
             self._version = version
 
     async def _run(self) -> None:
+        failing = False
         while True:
             await asyncio.sleep(self._interval_s)
             try:
                 await self.refresh()
-            except Unavailable as error:
-                log.debug("the accounts in memory are kept as they were: %s", error)
+                failing = False
+            except Exception as error:  # noqa: BLE001 - a worker's turn must never end the worker
+                if not failing:
+                    log.warning("the accounts in memory are kept as they were: %s: %s", type(error).__name__, error)
+                failing = True

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Self
 
 from ..domain.events import JournalRow
-from ..storage.database import Stale, Unavailable
-from ..storage.journal import Journal
+from ..storage.database import Row, Stale, Unavailable
+from ..storage.journal import Journal, journal_row
 from ..storage.messages import Messages
 from ..storage.projections import CountKey, Projection, Projections, RefusedRow
 from .slices import Contexts, project
@@ -70,7 +70,7 @@ class Projector:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), pause_s)
 
-    async def _project(self, mark: int, rows: Sequence[JournalRow]) -> None:
+    async def _project(self, mark: int, rows: Sequence[Row]) -> None:
         try:
             await self._store(mark, rows)
         except (Unavailable, Stale):
@@ -81,9 +81,10 @@ class Projector:
                 return
             middle = len(rows) // 2
             await self._project(mark, rows[:middle])
-            await self._project(rows[middle - 1].key, rows[middle:])
+            await self._project(rows[middle - 1]["id"], rows[middle:])
 
-    async def _store(self, mark: int, rows: Sequence[JournalRow]) -> None:
+    async def _store(self, mark: int, raw: Sequence[Row]) -> None:
+        rows = [journal_row(row) for row in raw]
         sequences = await self._projections.sequences({row.hit.account for row in rows})
         contexts, counted = await self._look_up(rows)
         projection = project(mark, rows, accounts=sequences, contexts=contexts, counted=counted)
@@ -101,14 +102,15 @@ class Projector:
             counted |= await self._projections.counted(account, list(found))
         return contexts, counted
 
-    async def _set_aside(self, mark: int, row: JournalRow, error: Exception) -> None:
-        log.error("journal row %d cannot become an event and is set aside: %s", row.key, type(error).__name__)
+    async def _set_aside(self, mark: int, row: Row, error: Exception) -> None:
+        # The error's name alone: its words may repeat what the row holds.
+        log.error("journal row %d cannot become an event and is set aside: %s", row["id"], type(error).__name__)
         refused = RefusedRow(
-            account_id=row.hit.account,
-            journal_key=row.key,
-            message_id=row.hit.message,
-            type=str(row.hit.type.value),
-            occurred_at=row.hit.occurred_at,
+            account_id=row["account_id"],
+            journal_key=row["id"],
+            message_id=row["message_id"],
+            type=row["type"],
+            occurred_at=row["occurred_at"],
             error=type(error).__name__,
         )
-        await self._projections.store(Projection(old=mark, new=row.key, refused=[refused]), {})
+        await self._projections.store(Projection(old=mark, new=row["id"], refused=[refused]), {})

@@ -8,7 +8,6 @@ from typing import Self
 
 log = logging.getLogger(__name__)
 
-_FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _STEADY_S = 60.0
 
@@ -16,10 +15,18 @@ _STEADY_S = 60.0
 class Supervisor:
     """The worker ends when the pipe to its standard input closes, which happens however this process ends."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, patience_s: float = 2.0) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        patience_s: float = 2.0,
+        first_pause_s: float = 0.5,
+    ) -> None:
         self._command = command
         self._environment = dict(environment)
         self._patience_s = patience_s
+        self._first_pause_s = first_pause_s
         self._process: asyncio.subprocess.Process | None = None
         self._closing = False
 
@@ -50,19 +57,22 @@ class Supervisor:
         )
 
     async def _run(self) -> None:
-        loop, pause_s = asyncio.get_running_loop(), _FIRST_PAUSE_S
+        loop, pause_s = asyncio.get_running_loop(), self._first_pause_s
         while self._process is not None:
             started = loop.time()
             status = await self._process.wait()
             if loop.time() - started > _STEADY_S:
-                pause_s = _FIRST_PAUSE_S
+                pause_s = self._first_pause_s
             # A signal to the whole group ends the worker a moment before we are told to drain ourselves.
             await asyncio.sleep(pause_s)
             if self._closing:
                 return
             log.warning("the worker ended with status %d and is started again", status)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-            await self._start()
+            try:
+                await self._start()
+            except OSError as error:
+                log.error("the worker cannot be started now: %s", error)
 
     async def _end(self) -> None:
         process = self._process

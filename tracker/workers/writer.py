@@ -135,6 +135,8 @@ class EventWriter:
         if len(batch) == 1:
             log.error("an event was refused by the database: %s", error)
             self._drop(batch[0], error)
+            # To refuse is to answer, even if it came late.
+            self._resume()
             return
         middle = len(batch) // 2
         try:

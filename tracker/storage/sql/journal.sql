@@ -34,6 +34,9 @@ limit :limit
 -- name: oldest_after(after)
 select occurred_at from journal where id > :after order by id limit 1
 
+-- name: between(after, upto)
+select 1 as found from journal where id > :after and id <= :upto limit 1
+
 -- name: last_key()
 select coalesce(max(id), 0) as id from journal
 

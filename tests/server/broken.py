@@ -1,0 +1,78 @@
+"""Runs Tracker with one promise broken: a test that finds nothing wrong with it proves nothing.
+
+Usage: ``python broken.py WHICH serve --port 0``.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from tracker import app
+from tracker.cli import main
+from tracker.domain.events import Entry
+from tracker.storage.projections import Projection, Projections
+from tracker.storage.suppressions import Standing, Suppressions
+from tracker.workers.writer import EventWriter
+
+_LATER_S = 1.0
+
+
+def answers_before_the_commit() -> None:
+    """Events are acknowledged at once, and written a second later."""
+    write = EventWriter._enqueue
+
+    def enqueue(self: EventWriter, entry: Entry, *, patient: bool) -> asyncio.Future[None]:
+        loop = asyncio.get_running_loop()
+        loop.call_later(_LATER_S, lambda: write(self, entry, patient=True))
+        done: asyncio.Future[None] = loop.create_future()
+        done.set_result(None)
+        return done
+
+    EventWriter._enqueue = enqueue  # type: ignore[method-assign]
+
+
+def remembers_checks() -> None:
+    """What a check found is given again for a second."""
+    ask = Suppressions.matching
+    answers: dict[tuple[Any, ...], tuple[float, dict[bytes, Standing]]] = {}
+
+    async def matching(
+        self: Suppressions, account: bytes, keys: Sequence[bytes], topic: str | None
+    ) -> dict[bytes, Standing]:
+        question = (account, tuple(keys), topic)
+        at, answer = answers.get(question, (-_LATER_S, {}))
+        if time.monotonic() - at >= _LATER_S:
+            answer = await ask(self, account, keys, topic)
+            answers[question] = (time.monotonic(), answer)
+        return answer
+
+    Suppressions.matching = matching  # type: ignore[method-assign]
+
+
+def moves_its_mark_later() -> None:
+    """Events are stored first, and how far the journal is projected in a transaction after that."""
+    store = Projections.store
+
+    async def store_apart(self: Projections, projection: Projection, sequences: dict[bytes, int]) -> None:
+        await store(self, msgspec.structs.replace(projection, new=projection.old, dropped=0), sequences)
+        await asyncio.sleep(_LATER_S)
+        await store(self, Projection(old=projection.old, new=projection.new, dropped=projection.dropped), {})
+
+    Projections.store = store_apart  # type: ignore[method-assign]
+
+
+PROMISES = {
+    "answers-before-the-commit": answers_before_the_commit,
+    "moves-its-mark-later": moves_its_mark_later,
+    "remembers-checks": remembers_checks,
+}
+
+if __name__ == "__main__":
+    which = sys.argv[1]
+    app._WORKER = (sys.executable, __file__, which, "worker")
+    PROMISES[which]()
+    main(sys.argv[2:])

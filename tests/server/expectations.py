@@ -1,0 +1,72 @@
+"""What is expected of a server in trouble, in sentences that several tests share."""
+
+from tests.server.harness import Account, Server
+from tests.server.ledger import Ledger, faults
+from tests.server.load import Client, Mail
+from tests.server.stored import read_stored
+from tests.server.wire import Answer
+
+_GIF = b"GIF89a\x01\x00\x01\x00"
+_DESTINATION = "https://shop.example.com/?a=1&b=2#top"
+
+
+async def expect_led_on(server: Server, reader: Client, mail: Mail) -> None:
+    """What never needs storage: the link, the page that asks, and the 404 of a link that is none of ours."""
+    click = await reader.click(mail)
+    assert click is not None
+    assert (click.status, click.headers["location"]) == (302, _DESTINATION)
+    assert click.took_s < 2, "the reader waits for 250 ms at most; the rest is this machine's"
+    assert (await server.ask("GET", mail.unsubscribe_path)).status == 200
+    assert (await server.ask("GET", forged(mail.click_path))).status == 404
+
+
+async def expect_nothing_promised(server: Server, reader: Client, mail: Mail) -> None:
+    """An outage of the inbox: the pixel and the opt-out say that they could not be stored."""
+    pixel = await reader.open(mail)
+    assert pixel is not None
+    assert (pixel.status, pixel.body[:10], len(pixel.body)) == (503, _GIF, 43)
+    other = await server.ask("GET", forged(mail.open_path))
+    assert (other.status, other.body, undated(other)) == (503, pixel.body, undated(pixel))
+    opt_out = await reader.leave(mail)
+    assert opt_out is not None
+    assert opt_out.status == 503
+    assert int(opt_out.headers["retry-after"]) > 0
+    health = await server.health()
+    assert health["status"] == "degraded"
+    assert health["storage"].startswith("down since ")
+
+
+async def expect_accepted(server: Server, reader: Client, account: Account, mail: Mail) -> None:
+    """The inbox is well, whatever else is not: opens, clicks and opt-outs are stored, checks are answered."""
+    assert await reader.check(account, [mail.name]) == [True]
+    answers = [await reader.open(mail), await reader.click(mail), await reader.leave(mail)]
+    assert [answer.status for answer in answers if answer is not None] == [200, 302, 200]
+    assert await reader.check(account, [mail.name]) == [False]
+
+
+async def expect_no_message(server: Server, account: Account) -> None:
+    """A message needs the main file: its maker is told to come again, as an API tells it."""
+    body = b'{"campaign": "later", "recipient": {"email": "ada@example.com"}}'
+    answer = await server.ask("POST", "/v1/messages", headers=account.authorization, body=body)
+    assert answer.status == 503, answer
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert int(answer.headers["retry-after"]) > 0
+
+
+async def expect_nothing_lost(server: Server, ledger: Ledger) -> None:
+    """All that was promised is there, and so are the clicks that were led on; then the server ends well."""
+    await server.caught_up()
+    assert faults(ledger, read_stored(server.main, server.inbox)) == []
+    await server.stop()
+    assert "Traceback" not in server.log()
+
+
+def forged(path: str) -> str:
+    """The same link, signed by somebody else."""
+    payload, _, signature = path.partition(".")
+    return f"{payload}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
+
+
+def undated(answer: Answer) -> dict[str, str]:
+    """The headers but for the time of day."""
+    return {name: value for name, value in answer.headers.items() if name != "date"}

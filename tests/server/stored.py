@@ -1,0 +1,114 @@
+"""What the files of an installation hold, read past the server."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_EVENTS = """
+    select hex(account_id), type, user_agent from events
+"""
+_MESSAGES = """
+    select hex(account_id), 'message', external_id from messages
+"""
+
+# Each gives the rows that must not be.
+_NONE_OF_THESE = {
+    "numbers with holes": """
+        select hex(a.id), a.sequence, count(e.id), min(e.sequence), max(e.sequence)
+        from accounts a left join events e on e.account_id = a.id
+        group by a.id
+        having a.sequence <> count(e.id)
+            or (count(e.id) > 0 and (min(e.sequence) <> 1 or max(e.sequence) <> count(e.id)))
+    """,
+    "events of unknown messages": """
+        select hex(account_id), type, user_agent from events where message_id is null
+    """,
+    "numbers of campaigns that a recount does not give": """
+        with recount as (
+            select account_id, campaign, type, verdict, count(*) as total, count(distinct message_id) as uniques
+            from events group by account_id, campaign, type, verdict
+        ), counted as (
+            select account_id, campaign, type, verdict, total, uniques from campaign_counts
+        )
+        select 'recounted', * from (select * from recount except select * from counted)
+        union all
+        select 'counted', * from (select * from counted except select * from recount)
+    """,
+    "numbers of messages that a recount does not give": """
+        with recount as (
+            select account_id, message_id, type, verdict, count(*) as total
+            from events group by account_id, message_id, type, verdict
+        ), counted as (
+            select account_id, message_id, type, verdict, total from message_counts
+        )
+        select 'recounted', * from (select * from recount except select * from counted)
+        union all
+        select 'counted', * from (select * from counted except select * from recount)
+    """,
+    "messages of campaigns that a recount does not give": """
+        select hex(c.account_id), c.name, c.messages, count(m.id)
+        from campaigns c left join messages m on m.account_id = c.account_id and m.campaign = c.name
+        group by c.account_id, c.name having c.messages <> count(m.id)
+    """,
+    "opt-outs without their event": """
+        select hex(s.account_id), hex(s.message_id) from suppressions s
+        where not exists (
+            select 1 from events e
+            where e.account_id = s.account_id and e.message_id = s.message_id and e.type = 'unsubscribed'
+        )
+    """,
+    "events of opt-outs without their suppression": """
+        select hex(e.account_id), hex(e.message_id) from events e
+        where e.type = 'unsubscribed' and not exists (
+            select 1 from suppressions s where s.account_id = e.account_id and s.message_id = e.message_id
+        )
+    """,
+    "journal rows set aside": """
+        select hex(account_id), journal_key, type, error from refused
+    """,
+    "journal rows dropped, of accounts that do not exist": """
+        select dropped from projection where dropped > 0
+    """,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """The deeds as (account, kind, name), one for each row; and in words what does not agree with what."""
+
+    deeds: list[tuple[str, str, str]]
+    inconsistencies: list[str]
+
+
+def read_stored(main: Path, inbox: Path) -> Stored:
+    """Read both files, of a server that has caught up with its journal."""
+    with closing(sqlite3.connect(main)) as database:
+        database.execute("attach database ? as inbox", (str(inbox),))
+        rows = [*database.execute(_EVENTS), *database.execute(_MESSAGES)]
+        deeds = [(account.lower(), kind, name_in(text)) for account, kind, text in rows]
+        return Stored(deeds=deeds, inconsistencies=list(_inconsistencies(database)))
+
+
+def rows_of(file: Path, statement: str) -> list[tuple[Any, ...]]:
+    """What a statement gives when asked of one file alone."""
+    with closing(sqlite3.connect(file)) as database:
+        return database.execute(statement).fetchall()
+
+
+def name_in(text: str | None) -> str:
+    """The name of a deed is the last word of its user agent, and all of an external id."""
+    return (text or "").rpartition(" ")[2]
+
+
+def _inconsistencies(database: sqlite3.Connection) -> Iterator[str]:
+    for what, statement in _NONE_OF_THESE.items():
+        rows = database.execute(statement).fetchall()
+        if rows:
+            yield f"{what}: {len(rows)}, such as {rows[0]}"
+    for schema in ("main", "inbox"):
+        verdict = database.execute(f"pragma {schema}.integrity_check").fetchall()
+        if verdict != [("ok",)]:
+            yield f"integrity of {schema}: {verdict}"
