@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from itsdangerous.encoding import base64_encode
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from tracker.domain.destinations import LONGEST_DESTINATION
 from tracker.domain.keys import Keyring, Purpose
@@ -242,6 +242,19 @@ def test_signed_destination_that_leads_nowhere_safe_is_refused(destination: byte
     """A4.4: what stands in a header is checked again, since accounts may hold keys to sign clicks of their own."""
     token = sign(KEYRING, Purpose.CLICK, ACCOUNT, MESSAGE + bytes(2) + destination)
     assert not accepted(Purpose.CLICK, token)
+
+
+def test_signed_text_in_another_spelling_is_refused() -> None:
+    """B-2: also by one who holds a key, so that one payload is one token for ever."""
+    text, _, _ = a_token(Purpose.OPEN).partition(".")
+    others = [f"{text}=", f"{text}==", text[:-1] + chr(ord(text[-1]) + 1)]
+    assert [base64_decode(other) for other in others] == [base64_decode(text)] * 3
+    signer = KEYRING.signer(3, Purpose.OPEN, ACCOUNT)
+    tokens = [f"{spelled}.{signer.get_signature(spelled.encode()).decode()}" for spelled in (text, *others)]
+    read(KEYRING, Purpose.OPEN, tokens[0], 100)
+    for token in tokens[1:]:
+        with pytest.raises(BadToken):
+            read(KEYRING, Purpose.OPEN, token, 100)
 
 
 @pytest.mark.parametrize("purpose", [Purpose.OPEN, Purpose.UNSUBSCRIBE, Purpose.PREFERENCES])

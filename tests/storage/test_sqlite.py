@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.storage.faults import files_can_grow_no_more
 from tracker.storage.database import BadDatabase, Broken, Change, Refused, Unavailable
 from tracker.storage.sqlite import SQLite, _set, _trouble
 
@@ -194,17 +194,6 @@ async def test_full_database_is_unavailable_and_heals(database: SQLite) -> None:
     await database.change("pragma max_page_count = 100000")
     await add(database, *range(2, 2_000), name="x" * 100)
     assert await count(database) == 1_999
-
-
-@contextmanager
-def files_can_grow_no_more() -> Iterator[None]:
-    """Every write beyond the first byte of a file fails, as on a disk that breaks."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 async def test_failed_write_breaks_the_database(database: SQLite) -> None:

@@ -1,8 +1,9 @@
 """A whole Tracker inside the test's own process, with its customers and its readers."""
 
+import asyncio
 import itertools
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.
 SAFE = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-content-type-options": "nosniff"}
 
 
+_POLL_S = 0.02
 _numbers = itertools.count(1)
 
 
@@ -114,6 +116,15 @@ async def serving(folder: Path, **options: Any) -> AsyncIterator[Served]:
     app = create_app(settings, keyring)
     async with app.router.lifespan_context(app), client_of(app, headers={"User-Agent": FIREFOX}) as reader:
         yield Served(app=app, settings=settings, files=files, links=Links(keyring), reader=reader)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], *, within_s: float = 10) -> None:
+    """Wait for a state."""
+    async with asyncio.timeout(within_s):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(_POLL_S)
 
 
 @contextmanager

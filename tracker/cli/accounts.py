@@ -29,8 +29,7 @@ def account_create(name: str, as_json: bool) -> None:
 
     In an empty folder this creates the database and the signing keys too.
     """
-    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise click.BadParameter(f"must have 1 to {_LONGEST_NAME} printable characters", param_hint="NAME")
+    _check_name(name, "NAME")
     made, written = asyncio.run(_create(name))
     show(
         {"account": {"id": made, "name": name}, "api_key": written},
@@ -50,7 +49,7 @@ def key() -> None:
     """Create, list and revoke API keys."""
 
 
-@key.command("create")
+@key.command("create", short_help="Create an API key for an account.")
 @click.argument("account_id", metavar="ACCOUNT")
 @click.option("--name", default="unnamed", show_default=True, help="What the key is for.")
 @click.option(
@@ -64,6 +63,7 @@ def key() -> None:
 def key_create(account_id: str, name: str, scopes: tuple[str, ...], as_json: bool) -> None:
     """Create an API key for ACCOUNT, an account's id of 16 hexadecimal digits."""
     owner = _account_id(account_id)
+    _check_name(name, "--name")
     chosen = scopes or SCOPES
     identifier, written = asyncio.run(_create_key(owner, name, chosen))
     show(
@@ -81,7 +81,7 @@ async def _create_key(owner: bytes, name: str, scopes: tuple[str, ...]) -> tuple
     return identifier.hex(), written
 
 
-@key.command("list")
+@key.command("list", short_help="List API keys, the revoked ones too.")
 @click.option("--account", "account_id", help="Only the keys of this account.")
 @json_option
 def key_list(account_id: str | None, as_json: bool) -> None:
@@ -121,7 +121,7 @@ def _shown(one: ApiKey) -> _KeyShown:
     )
 
 
-@key.command("revoke")
+@key.command("revoke", short_help="Revoke an API key.")
 @click.argument("key_id", metavar="KEY")
 @json_option
 def key_revoke(key_id: str, as_json: bool) -> None:
@@ -134,6 +134,11 @@ def key_revoke(key_id: str, as_json: bool) -> None:
 async def _revoke(identifier: bytes) -> bool:
     async with opened_accounts(from_environment()) as accounts:
         return await accounts.revoke_key(identifier)
+
+
+def _check_name(name: str, parameter: str) -> None:
+    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise click.BadParameter(f"must have 1 to {_LONGEST_NAME} printable characters", param_hint=parameter)
 
 
 def _account_id(text: str) -> bytes:

@@ -21,7 +21,7 @@ def migrate(as_json: bool) -> None:
     show({"database": str(files.main), "applied": done.applied}, sentence, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Show the settings, and whether all can be served.")
 @json_option
 def check(as_json: bool) -> None:
     """Show the settings that hold, without secrets, and whether the installation can be served.

@@ -30,7 +30,7 @@ _WORKER_PRIORITY = 5
 _LOCK_POLL_S = 0.05
 
 
-@click.command()
+@click.command(short_help="Serve pixels, links, opt-outs and the API.")
 @click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65_535), help="The port; 0 takes a free one.  [default: 8000]")
 @click.option("--fd", type=int, help="Listen on this open socket instead, as service managers hand it over.")
@@ -43,7 +43,6 @@ def serve(host: str | None, port: int | None, fd: int | None, as_json: bool) -> 
     """
     settings = from_environment(host=host, port=port)
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("aiosqlite").setLevel(logging.INFO)
     files = files_of(settings.database_url)
     with _only_server(files), listening(settings, fd) as listener:
         _, done = asyncio.run(prepared(settings))
@@ -168,6 +167,7 @@ def _run(settings: Settings, app: App, listener: socket.socket) -> None:
         loop="uvloop",
         http=_Protocol,
         ws="none",
+        interface="asgi3",
         lifespan="on",
         log_config=None,
         access_log=False,  # it would write every token to the log
@@ -193,7 +193,6 @@ def worker() -> None:
     """What "serve" starts beside itself; it ends when its standard input does."""
     settings = from_environment()
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("aiosqlite").setLevel(logging.INFO)
     os.nice(_WORKER_PRIORITY)
     asyncio.run(_work(settings))
 

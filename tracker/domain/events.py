@@ -34,9 +34,10 @@ class Hit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     ``account`` is 8 bytes and ``message`` 16; ``occurred_at`` is Unix milliseconds. ``network`` is the reader's
     address without its last part, which is never kept; ``prefetch`` says that a browser asked ahead of the person.
+    ``type`` is a word of :class:`EventType`, as plain text: hashing and storing a member takes longer than a hit may.
     """
 
-    type: EventType
+    type: str
     account: bytes
     message: bytes
     occurred_at: int

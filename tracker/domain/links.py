@@ -108,7 +108,8 @@ def sign(keyring: Keyring, purpose: Purpose, account: bytes, body: bytes) -> str
 def read(keyring: Keyring, purpose: Purpose, token: str, longest: int) -> bytes:
     """The signed payload: key number (1 byte), account (8), body. Raises :class:`BadToken`.
 
-    Only the one spelling that :func:`sign` gives is accepted: base64 has several for the same bytes.
+    Only the one spelling that :func:`sign` gives is accepted: base64 has several for the same bytes, and who holds a
+    signing key could sign any of them.
     """
     if len(token) > longest:
         raise BadToken("too long")

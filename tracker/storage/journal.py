@@ -112,7 +112,7 @@ def _hit_row(key: int, hit: Hit) -> tuple[object, ...]:
         hit.user_agent,
         hit.network,
         hit.referrer,
-        hit.prefetch,
+        +hit.prefetch,  # a number to SQLite at once, where a bool would be asked for its adapter
         hit.link,
         hit.url,
         hit.method,
@@ -140,7 +140,7 @@ def _opt_out_row(key: int, opt_out: OptOut) -> dict[str, object]:
 def journal_row(row: Row) -> JournalRow:
     """A row as it was read. Raises ``ValueError`` for one that this release could not have written."""
     hit = Hit(
-        type=EventType(row["type"]),
+        type=EventType(row["type"]).value,
         account=row["account_id"],
         message=row["message_id"],
         occurred_at=row["occurred_at"],

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from secrets import token_hex
@@ -20,7 +21,7 @@ def parse_keys(text: str) -> dict[int, bytes]:
         if not item.strip():
             continue
         number, colon, secret = item.strip().partition(":")
-        if not (colon and number.isdecimal()):
+        if not (colon and re.fullmatch(r"[0-9]{1,3}", number)):
             raise BadKeyring("signing keys are written as 1:<base64url of 32 bytes>, with commas between them")
         if int(number) in found:
             raise BadKeyring(f"signing key {number} is there twice")

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -13,6 +15,9 @@ import aiosqlite
 
 from .database import BadDatabase, Broken, Change, Refused, Row, Stale, Unavailable, Values
 from .statements import list_names, spread, take_apart
+
+# Its debugging lines hold every parameter: addresses and secrets.
+logging.getLogger("aiosqlite").setLevel(logging.INFO)
 
 T = TypeVar("T")
 
@@ -102,7 +107,7 @@ class SQLite:
         rows, touched, start = change.rows, 0, 0
         while start < len(rows):
             width = min(_WIDEST_INSERT, len(rows) - start)
-            values = [value for row in rows[start : start + width] for value in _in_order(row, bulk.names)]
+            values = list(chain.from_iterable(_in_order(row, bulk.names) for row in rows[start : start + width]))
             touched += self._writer.execute(bulk.statement(width), values).rowcount
             start += width
         return touched

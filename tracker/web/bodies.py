@@ -13,7 +13,7 @@ T = TypeVar("T")
 KIB = 1024
 MIB = 1024 * KIB
 
-_AT = re.compile(r" - at `\$(.*)`\Z")
+_AT = re.compile(r" - at `\$([\w.\[\]]*)`\Z")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`\Z", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`\Z", re.DOTALL)
 

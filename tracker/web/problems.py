@@ -58,7 +58,7 @@ def invalid(pointer: str, detail: str) -> Problem:
 def flawed(flaws: Sequence[Flaw]) -> Problem:
     """The problem of these flaws; there is at least one."""
     first = flaws[0]
-    where = first.pointer.removeprefix("#/").replace("/", ".") or "the body"
+    where = first.pointer.removeprefix("#").removeprefix("/").replace("/", ".") or "the body"
     return Problem("invalid", f"{where}: {first.detail}", flaws=flaws)
 
 

@@ -48,7 +48,7 @@ def _event(hit: Hit, contexts: Contexts, new_id: Callable[[int], bytes]) -> Proj
         account_id=hit.account,
         id=new_id(hit.occurred_at),
         revision=1,
-        type=str(hit.type.value),
+        type=hit.type,
         occurred_at=hit.occurred_at,
         campaign=context[0] if context else "",
         topic=context[1] if context else None,

@@ -149,8 +149,8 @@ class EventWriter:
 
     def _acknowledge(self, batch: list[_Waiting]) -> None:
         self._resume()
+        self.recorded.update([_type(waiting.entry) for waiting in batch])
         for waiting in batch:
-            self.recorded[_type(waiting.entry)] += 1
             if not waiting.done.done():
                 waiting.done.set_result(None)
 

@@ -1,0 +1,108 @@
+"""The file of the signing keys: for its owner alone, whole or not there, and never shown."""
+
+import base64
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracker.domain.keys import BadKeyring
+from tracker.storage.keyfile import make_key_file, parse_keys, read_key_file, written_keys
+
+SECRET = bytes(range(32))
+WRITTEN = base64.urlsafe_b64encode(SECRET).decode()
+
+rings = st.dictionaries(st.integers(0, 255), st.binary(min_size=1, max_size=40), max_size=5)
+
+
+@given(rings)
+def test_keys_are_read_as_they_were_written(secrets: dict[int, bytes]) -> None:
+    """Every number with its secret, a line each."""
+    assert parse_keys(written_keys(secrets)) == secrets
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"1:{WRITTEN},2:{WRITTEN}",
+        f"1:{WRITTEN.rstrip('=')},2:{WRITTEN.rstrip('=')}",
+        f" 1:{WRITTEN} ,, 2:{WRITTEN},",
+        f"1:{WRITTEN}\n2:{WRITTEN}\n",
+        f"1:{WRITTEN}\r\n2:{WRITTEN}\r\n",
+    ],
+)
+def test_keys_are_read_in_the_forms_operators_write(text: str) -> None:
+    """With or without padding; commas, line ends and spaces between."""
+    assert parse_keys(text) == {1: SECRET, 2: SECRET}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (WRITTEN, "written as 1:<base64url of 32 bytes>"),
+        (f"one:{WRITTEN}", "written as 1:<base64url"),
+        (f"-1:{WRITTEN}", "written as 1:<base64url"),
+        (f"１:{WRITTEN}", "written as 1:<base64url"),
+        (f"{'9' * 5_000}:{WRITTEN}", "written as 1:<base64url"),
+        (f"1={WRITTEN}", "written as 1:<base64url"),
+        (f"1:{WRITTEN},1:{WRITTEN}", "signing key 1 is there twice"),
+        (f"1:{WRITTEN},01:{WRITTEN}", "signing key 01 is there twice"),
+        (f"1:{WRITTEN}!", "signing key 1 is not base64url"),
+        (f"7:{WRITTEN[:-3]}ä=", "signing key 7 is not base64url"),
+        ("1:A", "signing key 1 is not base64url"),
+    ],
+)
+def test_spoiled_keys_are_refused_unseen(text: str, said: str) -> None:
+    """The message says what is wrong, and shows no part of a secret."""
+    with pytest.raises(BadKeyring, match=said) as refused:
+        parse_keys(text)
+    assert WRITTEN[:8] not in str(refused.value)
+
+
+def test_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """0600, whatever the process usually gives away, and nothing else is left in the folder."""
+    path = tmp_path / "tracker.db.keys"
+    usual = os.umask(0)
+    try:
+        make_key_file(path, {1: SECRET})
+    finally:
+        os.umask(usual)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert read_key_file(path) == {1: SECRET}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_file_is_never_written_over(tmp_path: Path) -> None:
+    """The keys of links that were sent are worth more than any new ones."""
+    path = tmp_path / "tracker.db.keys"
+    make_key_file(path, {1: SECRET})
+    with pytest.raises(FileExistsError):
+        make_key_file(path, {1: SECRET[::-1]})
+    assert read_key_file(path) == {1: SECRET}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_file_that_is_not_there_is_no_error(tmp_path: Path) -> None:
+    """A new installation has none."""
+    assert read_key_file(tmp_path / "tracker.db.keys") is None
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"\xff\xfe", f"1:{WRITTEN}?".encode(), b"\0" * 100, f"1:{WRITTEN}\n1:".encode()]
+)
+def test_spoiled_file_is_named(tmp_path: Path, content: bytes) -> None:
+    """And is not taken for one that is not there, which would make new keys."""
+    path = tmp_path / "tracker.db.keys"
+    path.write_bytes(content)
+    with pytest.raises(BadKeyring, match=r"tracker\.db\.keys") as refused:
+        read_key_file(path)
+    assert WRITTEN[:8] not in str(refused.value)
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    """A folder, for one."""
+    with pytest.raises(BadKeyring, match=r"cannot read the signing keys in .*"):
+        read_key_file(tmp_path)

@@ -1,0 +1,203 @@
+"""How SQLite goes about each statement: by an index, and within one account."""
+
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from importlib import resources
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import pytest
+
+from tests.storage.databases import Databases, sqlite
+from tests.storage.samples import ACCOUNT
+from tracker.storage.database import Database, Row
+from tracker.storage.events import EventFilter, Events
+from tracker.storage.statements import list_names, load_statements
+
+pytestmark = pytest.mark.anyio
+
+SUBJECTS = [script.name.removesuffix(".sql") for script in (resources.files("tracker.storage") / "sql").iterdir()]
+
+ACROSS_ACCOUNTS = {
+    "accounts.all_accounts": "the directory in memory holds every account",
+    "accounts.any_account": "whether a database is lived in",
+    "accounts.api_key": "the key is what proves the account",
+    "accounts.list_all_api_keys": "the operator's own command",
+    "accounts.revoke_api_key": "the operator's own command, which names the key",
+    "journal.read_after": "the journal is the installation's, and the projector sorts it out",
+    "journal.between": "the journal is the installation's",
+    "journal.oldest_after": "the journal is the installation's",
+    "journal.last_key": "the journal is the installation's",
+    "journal.first_key": "the journal is the installation's",
+    "journal.trim": "the journal is the installation's",
+}
+"""The statements that may look at the rows of more than one account, and why."""
+
+SMALL = {"directory", "heartbeat", "installations", "projection", "schema_versions", "signing_keys"}
+"""Tables of a few rows that are nobody's."""
+
+ALIASES = {"e": "events", "m": "messages", "r": "recipients", "s": "messages"}
+
+
+@pytest.fixture
+async def databases(tmp_path: Path) -> AsyncIterator[Databases]:
+    """The plans of other databases look different."""
+    async with sqlite(tmp_path) as opened:
+        yield opened
+
+
+def statements() -> Iterator[tuple[str, str]]:
+    """Every whole statement, by subject and name; the parts of questions are put together in another test."""
+    for subject in SUBJECTS:
+        for name, sql in load_statements(subject).items():
+            if not re.match(r"and |order by |select_events", sql) and f"{subject}.{name}" != "events.select_events":
+                yield f"{subject}.{name}", sql
+
+
+STATEMENTS = dict(statements())
+
+
+async def steps(database: Database, sql: str) -> list[str]:
+    """What SQLite would do, step by step."""
+    lists = list_names(sql)
+    params = {name: [b""] * 5 if name in lists else None for name in re.findall(r":([a-z_]+)", sql)}
+    return [row["detail"] for row in await database.fetch(f"explain query plan {sql}", **params)]
+
+
+def offences(plan: list[str]) -> list[str]:
+    """The steps that read a table without the account, or without an index."""
+    found = []
+    for step in plan:
+        match = re.match(r"(SCAN|SEARCH) (\w+)(?: (.*))?$", step)
+        table = ALIASES.get(match[2], match[2]) if match else ""
+        if not match or table in SMALL or match[2] == "CONSTANT":
+            continue
+        leads = r".*\(id=\?" if table == "accounts" else r".*\(account_id=\?"
+        if match[1] == "SCAN" or not re.match(leads, match[3] or ""):
+            found.append(step)
+    return found
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_statement_stays_within_an_account_and_uses_an_index(databases: Databases, name: str) -> None:
+    """B-7: and those that may not, need to: the list of exceptions holds nothing else."""
+    found = offences(await steps(databases.main, STATEMENTS[name]))
+    assert bool(found) == (name in ACROSS_ACCOUNTS), found
+
+
+@pytest.mark.parametrize("name", ACROSS_ACCOUNTS)
+async def test_exceptions_use_an_index_too(databases: Databases, name: str) -> None:
+    """Only what wants all of a small table reads it from end to end."""
+    scanned = [step for step in await steps(databases.main, STATEMENTS[name]) if step.startswith("SCAN")]
+    assert bool(scanned) == (name in {"accounts.all_accounts", "accounts.any_account", "accounts.list_all_api_keys"})
+
+
+WITH_ACCOUNT = re.compile(r"\b(?:\w+\.)?account_id = :?[\w.]+ and ")
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, sql in STATEMENTS.items() if WITH_ACCOUNT.search(sql) and "values" not in sql]
+)
+async def test_statement_without_its_account_would_be_caught(databases: Databases, name: str) -> None:
+    """Nobody can take an account's fence away unnoticed."""
+    for match in WITH_ACCOUNT.finditer(STATEMENTS[name]):
+        broken = STATEMENTS[name][: match.start()] + STATEMENTS[name][match.end() :]
+        assert offences(await steps(databases.main, broken))
+
+
+class Explaining:
+    """A database that keeps the plans of what it is asked, and the questions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.asked: dict[str, list[str]] = {}
+
+    async def fetch(self, sql: str, /, **params: object) -> list[Row]:
+        rows = await self._database.fetch(f"explain query plan {sql}", **params)
+        self.asked[sql] = [row["detail"] for row in rows]
+        return await self._database.fetch(sql, **params)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        pass
+
+    change = write = scrub = fetch
+
+
+FILTERS: Mapping[str, Any] = {
+    "types": ["opened", "clicked"],
+    "campaign": "spring",
+    "topic": "offers",
+    "message": bytes(16),
+    "verdict": "human",
+    "recipient": bytes(16),
+    "email": "ada@example.com",
+    "external_id": "crm-1",
+    "since": 1,
+    "until": 2,
+}
+
+
+async def test_questions_about_events_stay_within_an_account_and_use_an_index(databases: Databases) -> None:
+    """Every filter, every two of them and all together; from the start and from a cursor; up and down."""
+    assert set(FILTERS) == set(EventFilter.__struct_fields__)
+    explaining = Explaining(databases.main)
+    events = Events(explaining)  # type: ignore[arg-type]
+    chosen = [names for size in (0, 1, 2, len(FILTERS)) for names in combinations(FILTERS, size)]
+    for names, descending, beyond in product(chosen, (True, False), (None, bytes(16))):
+        which = EventFilter(**{name: FILTERS[name] for name in names})
+        await events.page(ACCOUNT, which, limit=100, beyond=beyond, descending=descending)
+    await events.feed(ACCOUNT, after=0, limit=100)
+    assert len(explaining.asked) == 4 * len(chosen) + 1
+    for sql, plan in explaining.asked.items():
+        assert offences(plan) == [], sql
+        assert len([step for step in plan if re.match(r"SEARCH (e|m) ", step)]) == 2
+
+
+async def test_pages_of_events_are_not_sorted_unless_they_must_be(databases: Databases) -> None:
+    """A page of a hundred among millions is read where it stands: the index has its order."""
+    explaining = Explaining(databases.main)
+    events = Events(explaining)  # type: ignore[arg-type]
+    for name, descending in product(("campaign", "topic", "message", "verdict", "since", "until"), (True, False)):
+        which = msgspec.convert({name: FILTERS[name]}, EventFilter)
+        await events.page(ACCOUNT, which, limit=100, beyond=bytes(16), descending=descending)
+    await events.page(ACCOUNT, EventFilter(types=["opened"]), limit=100, beyond=None, descending=True)
+    await events.feed(ACCOUNT, after=0, limit=100)
+    for sql, plan in explaining.asked.items():
+        assert not [step for step in plan if "TEMP B-TREE" in step], sql
+
+
+async def test_tables_and_indexes_lead_with_the_account(databases: Databases) -> None:
+    """The fence between accounts is structural; what finds the account is the exception."""
+    exceptions = {("api_keys", "id"), ("accounts", "id"), ("journal", "id")}
+    for table in await databases.main.fetch(
+        "select name from main.sqlite_master where type = 'table'"
+        " union select name from inbox.sqlite_master where type = 'table'"
+    ):
+        columns = await databases.main.fetch(f"select name, pk from pragma_table_info('{table['name']}')")
+        if table["name"] in SMALL:
+            assert "account_id" not in {column["name"] for column in columns}
+            continue
+        indexes = await databases.main.fetch(
+            f"select i.name, c.name as leads from pragma_index_list('{table['name']}') i, pragma_index_info(i.name) c"
+            " where c.seqno = 0"
+        )
+        leading = {index["leads"] for index in indexes} | {
+            column["name"] for column in columns if column["pk"] == 1 and not indexes
+        }
+        allowed = {column for name, column in exceptions if name == table["name"]}
+        assert leading <= {"account_id"} | allowed, table["name"]
+
+
+def test_columns_have_types_that_every_database_knows() -> None:
+    """Times are epoch milliseconds, flags small integers, JSON text."""
+    for part in ("main", "inbox"):
+        for script in (resources.files("tracker.storage") / "migrations" / part).iterdir():
+            text = re.sub(r"--.*", "", script.read_text("utf-8"))
+            for body in re.findall(r"create table \w+ \((.*?)\n\)", text, re.DOTALL):
+                for line in filter(None, (line.strip() for line in body.splitlines())):
+                    assert re.match(r"(primary key|unique) \(|\w+ (bytea|text|bigint|smallint|integer)\b", line), line

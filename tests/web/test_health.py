@@ -1,0 +1,72 @@
+"""Whether it lives is one question; whether it should be sent traffic another."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.web.serving import SAFE, Customer, Served, locked, until
+
+pytestmark = pytest.mark.anyio
+
+
+async def state_of(served: Served) -> dict[str, Any]:
+    """What /readyz says, with 200."""
+    answer = await served.reader.get("/readyz")
+    assert answer.status_code == 200
+    return dict(answer.json())
+
+
+async def test_all_is_well(served: Served) -> None:
+    """Both answer 200 without a key, for no cache."""
+    for path, body in (
+        ("/livez", {"status": "ok"}),
+        ("/readyz", {"status": "ok", "storage": "ok", "projector_lag_seconds": 0.0}),
+    ):
+        answer = await served.reader.get(path)
+        assert (answer.status_code, answer.json()) == (200, body)
+        assert answer.headers["content-type"] == "application/json"
+        assert SAFE.items() <= dict(answer.headers).items()
+        assert (await served.reader.head(path)).status_code == 200
+        refused = await served.reader.post(path)
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
+async def test_not_ready_while_draining(served: Served) -> None:
+    """A balancer is told to send new readers elsewhere, while those here are answered."""
+    served.app.drain()
+    answer = await served.reader.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (503, "degraded")
+    assert (await served.reader.get("/livez")).status_code == 200
+
+
+async def test_lag_is_the_age_of_what_is_not_yet_projected(served: Served, customer: Customer) -> None:
+    """It grows while the projector stands, and is 0 again when all is done."""
+    made = await customer.make()
+    with locked(served.files.main):
+        await served.reader.get(made["open_url"])
+
+        async def older_than(seconds: float) -> bool:
+            return bool((await state_of(served))["projector_lag_seconds"] > seconds)
+
+        await until(lambda: older_than(0))
+        lag_s = (await state_of(served))["projector_lag_seconds"]
+        await until(lambda: older_than(lag_s))
+        assert (await state_of(served))["storage"] == "ok"
+
+    async def done() -> bool:
+        return bool((await state_of(served))["projector_lag_seconds"] == 0)
+
+    await until(done)
+
+
+async def test_ready_while_storage_is_down(served: Served) -> None:
+    """Redirects do not need it, and no other process would do better: 200, degraded, since when."""
+    served.main("alter table projection rename to elsewhere")
+    state = await state_of(served)
+    assert state["status"] == "degraded"
+    assert re.fullmatch(r"down since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", state["storage"])
+    assert state["projector_lag_seconds"] is None
+    assert (await state_of(served))["storage"] == state["storage"]
+    served.main("alter table elsewhere rename to projection")
+    assert await state_of(served) == {"status": "ok", "storage": "ok", "projector_lag_seconds": 0.0}
