@@ -16,24 +16,38 @@ from .settings import Settings
 from .storage.accounts import Accounts
 from .storage.database import Database, Unavailable
 from .storage.events import Events
+from .storage.fingerprints import Fingerprints
 from .storage.installation import Files, files_of
 from .storage.journal import Journal
 from .storage.messages import Messages
+from .storage.opt_outs import OptOuts
 from .storage.projections import Projections
+from .storage.suppression_changes import SuppressionChanges
+from .storage.suppression_rows import SuppressionRows
 from .storage.suppressions import Suppressions
+from .storage.topics import Topics
 from .web.auth import Guard
+from .web.batches import BatchApi
 from .web.cursors import Cursors
 from .web.events import EventsApi
 from .web.health import Health
+from .web.link_key import LinkKeyApi
 from .web.messages import MessagesApi
 from .web.pages import Pages
+from .web.preferences import Preferences
+from .web.problem_pages import ProblemPages
 from .web.problems import Problem
+from .web.sent import SentApi
 from .web.site import SafeHeaders, Site
+from .web.suppression_lifts import SuppressionLiftsApi
+from .web.suppression_rows import SuppressionRowsApi
 from .web.suppressions import SuppressionsApi
+from .web.topics import TopicsApi
 from .web.tracking import Tracking
 from .web.unsubscribe import Unsubscribe
 from .workers.backlog import Backlog
 from .workers.directory import Directory
+from .workers.keys import KeyFileReader
 from .workers.projector import Projector
 from .workers.supervisor import Supervisor
 from .workers.writer import EventWriter
@@ -77,13 +91,15 @@ def create_app(settings: Settings, keyring: Keyring) -> App:
     supervisor = Supervisor(_WORKER, {**os.environ, **worker_environment(settings)})
     inline = settings.worker == "inline"
     projector = _projector(served.main)
+    keys = _key_file_readers(settings, files, keyring, served.main)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with served.main, served.inbox, AsyncExitStack() as stack:
             await served.journal.open(above=await served.projections.mark())
             # Closed in the opposite order: requests have ended, the writer drains, the worker finishes its slice.
-            for part in (projector if inline else supervisor, served.directory, served.backlog, served.writer):
+            worker = projector if inline else supervisor
+            for part in (worker, *keys, served.directory, served.backlog, served.writer):
                 await stack.enter_async_context(part)
             yield
 
@@ -118,19 +134,37 @@ def _projector(database: Database) -> Projector:
     return Projector(Journal(database), Messages(database), Projections(database))
 
 
+def _key_file_readers(
+    settings: Settings, files: Files, keyring: Keyring, database: Database
+) -> tuple[KeyFileReader, ...]:
+    """The one that keeps the ring as its file says; none when the environment gives the keys, which cannot change."""
+    if settings.secret_keys is not None:
+        return ()
+    return (KeyFileReader(keyring, files.keys, Fingerprints(database), signing=settings.signing_key),)
+
+
 def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supervisor, lifespan: Any) -> App:
     links, pages = Links(keyring), Pages(settings.abuse_contact)
     guard = Guard(served.accounts, served.directory)
     messages, events, suppressions = Messages(served.main), Events(served.main), Suppressions(served.inbox)
+    rows = SuppressionRows(served.main, served.journal.write)
     site = Site(pages, settings.base_url)
     worker_alive = _here if settings.worker == "inline" else supervisor.alive
     health = Health(served.writer, served.backlog, worker_alive)
     subjects = (
         Unsubscribe(links, served.writer, served.directory, messages, pages),
+        Preferences(links, served.writer, served.directory, messages, OptOuts(served.inbox), pages),
         SuppressionsApi(guard, suppressions),
+        SuppressionRowsApi(guard, rows, SuppressionChanges(served.main), Cursors(keyring), settings.base_url),
+        SuppressionLiftsApi(guard, rows, served.writer, allowed=settings.lift == "yes"),
+        BatchApi(guard, messages, suppressions, links, settings.base_url),
+        SentApi(guard, messages),
+        LinkKeyApi(guard, links, settings.base_url),
+        TopicsApi(guard, Topics(served.main), Cursors(keyring), settings.base_url),
         MessagesApi(guard, messages, suppressions, events, served.backlog, links, settings.base_url),
         EventsApi(guard, events, served.backlog, Cursors(keyring), settings.base_url),
         health,
+        ProblemPages(pages),
         site,
     )
     on_errors: dict[Any, Any] = {

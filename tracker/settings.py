@@ -34,11 +34,17 @@ class Settings:
         "Signing keys as 1:<base64url of 32 bytes>,2:...; without it they live in <database file>.keys.",
         secret=True,
     )
+    signing_key: int | None = _option(
+        None, "The number of the key that signs new links; without it the highest whose time has come."
+    )
     trusted_proxies: str = _option(
         "", "Addresses or networks of your reverse proxies, with commas between; only they may say who the client is."
     )
     abuse_contact: str | None = _option(
         None, "Where abuse is reported, shown on the tracking host: a mailto: or https: URL, or plain words."
+    )
+    lift: str = _option(
+        "yes", "Whether customers may lift an opt-out that is older than a consent they can prove: yes or no."
     )
     worker: str = _option("process", "Where the projector works: process (its own) or inline (tests, tiny machines).")
     journal_ceiling: int = _option(
@@ -74,7 +80,7 @@ def from_environment(environment: Mapping[str, str] = os.environ, **given: objec
 
 
 def _read(name: str, text: str, wanted: object) -> str | int:
-    if wanted is not int:
+    if wanted not in (int, int | None):
         return text
     try:
         return int(text)
@@ -112,6 +118,8 @@ def _check_proxies(settings: Settings) -> None:
 def _check_words(settings: Settings) -> None:
     if settings.worker not in ("process", "inline"):
         raise BadSetting(f"TRACKER_WORKER is {settings.worker!r}: it must be process or inline")
+    if settings.lift not in ("yes", "no"):
+        raise BadSetting(f"TRACKER_LIFT is {settings.lift!r}: it must be yes or no")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise BadSetting(f"TRACKER_LOG_LEVEL is {settings.log_level!r}: it must be debug, info, warning or error")
 

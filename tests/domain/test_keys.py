@@ -31,8 +31,42 @@ def test_keys_that_could_not_sign_are_refused(secrets: dict[int, bytes], said: s
 
 def test_highest_number_signs() -> None:
     """In whatever order they are given; the lowest and the highest number are good ones."""
-    assert Keyring({255: SECRET, 1: SECRET}).newest == 255
-    assert Keyring({1: SECRET}).newest == 1
+    assert Keyring({255: SECRET, 1: SECRET}).signing == 255
+    assert Keyring({1: SECRET}).signing == 1
+
+
+def test_another_may_sign() -> None:
+    """One that is in the ring; the others go on reading."""
+    ring = Keyring({1: SECRET, 2: SECRET[::-1]}, 1)
+    assert ring.signing == 1
+    assert ring.signer(2, Purpose.OPEN, ACCOUNT).get_signature(b"value")
+    with pytest.raises(BadKeyring, match="key 3 is to sign"):
+        Keyring({1: SECRET}, 3)
+
+
+def test_ring_takes_what_a_newer_one_adds() -> None:
+    """The new key reads, and signs if it does there; signers remembered before stay right."""
+    ring = Keyring({1: SECRET})
+    old = ring.signer(1, Purpose.OPEN, ACCOUNT)
+    ring.remember(1, Purpose.OPEN, ACCOUNT, old)
+    ring.take(Keyring({1: SECRET, 2: SECRET[::-1]}, 1))
+    assert ring.signing == 1
+    newer = Keyring({1: SECRET, 2: SECRET[::-1]})
+    ring.take(newer)
+    assert ring.signing == 2
+    for number in (1, 2):
+        signature = newer.signer(number, Purpose.OPEN, ACCOUNT).get_signature(b"value")
+        assert ring.signer(number, Purpose.OPEN, ACCOUNT).get_signature(b"value") == signature
+
+
+@pytest.mark.parametrize("newer", [{2: SECRET, 3: SECRET}, {1: SECRET, 2: SECRET}, {1: SECRET[::-1], 3: SECRET}])
+def test_ring_loses_no_key(newer: dict[int, bytes]) -> None:
+    """One that is lost or another would break the links it signed: all stays as it was."""
+    ring = Keyring({1: SECRET, 2: SECRET[::-1]})
+    with pytest.raises(BadKeyring, match=r"signing key [12] is lost or another"):
+        ring.take(Keyring(newer))
+    assert ring.fingerprints() == Keyring({1: SECRET, 2: SECRET[::-1]}).fingerprints()
+    assert ring.signing == 2
 
 
 def test_ring_does_not_follow_its_source() -> None:

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.storage.databases import SECRETS
-from tracker.domain.keys import BadKeyring, Keyring, Purpose
+from tracker.domain.keys import BadKeyring, Key, Keyring, Purpose, new_secret
 from tracker.storage.accounts import Accounts
 from tracker.storage.database import BadDatabase
-from tracker.storage.installation import Files, Prepared, files_of, prepare
+from tracker.storage.installation import Files, Prepared, files_of, prepare, ring_of
 from tracker.storage.keyfile import read_key_file, written_keys
 from tracker.storage.migrations import NewerSchema, migrate, migrations
 from tracker.storage.sqlite import SQLite
@@ -237,7 +237,7 @@ async def test_known_key_that_is_missing_is_refused_by_its_number(files: Files) 
     with pytest.raises(BadKeyring, match="signing key 2 is missing"):
         await prepare(files, {1: one})
     done = await prepare(files, {1: one, 2: two, 3: three})
-    assert done.keyring.newest == 3
+    assert done.keyring.signing == 3
     with pytest.raises(BadKeyring, match="signing key 3 is missing"):
         await prepare(files, {1: one, 2: two})
 
@@ -254,7 +254,13 @@ async def test_known_key_that_was_swapped_is_refused_by_its_number(files: Files)
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"1:short\n", b"\xff", written_keys({1: bytes(31)}).encode(), written_keys({0: bytes(32)}).encode()],
+    [
+        b"",
+        b"1:short\n",
+        b"\xff",
+        written_keys({1: Key(bytes(31))}).encode(),
+        written_keys({0: Key(bytes(32))}).encode(),
+    ],
     ids=["empty", "short", "no text", "31 bytes", "number"],
 )
 async def test_spoiled_key_file_is_named(files: Files, content: bytes) -> None:
@@ -277,9 +283,25 @@ async def test_links_of_an_installation_work_after_its_next_start(files: Files) 
     again = await prepare(files, None)
     signatures = [
         done.keyring.signer(1, Purpose.OPEN, bytes(8)).get_signature(b"value")
-        for done in (first, again, Prepared([], Keyring(read_key_file(files.keys) or {}), new=False))
+        for done in (first, again, Prepared([], ring_of(read_key_file(files.keys) or {}, None), new=False))
     ]
     assert len(set(signatures)) == 1
+
+
+def test_key_signs_when_its_time_has_come() -> None:
+    """Until then the one before does; who is alone signs at once, and what the operator says goes first."""
+    secret, later = new_secret(), 2**47
+    assert ring_of({1: Key(secret), 2: Key(secret, 1), 3: Key(secret, later)}, None).signing == 2
+    assert ring_of({1: Key(secret, later)}, None).signing == 1
+    assert ring_of({1: Key(secret), 2: Key(secret), 3: Key(secret, later)}, 1).signing == 1
+    assert ring_of({1: Key(secret), 3: Key(secret, later)}, 3).signing == 3
+
+
+async def test_operator_says_which_key_signs(files: Files) -> None:
+    """One that is there: otherwise the sentence names those that are."""
+    assert (await prepare(files, {1: bytes(32), 2: SECRETS[1]}, 1)).keyring.signing == 1
+    with pytest.raises(BadKeyring, match="key 3 is to sign and is not among the signing keys, which are 1, 2"):
+        await prepare(files, {1: bytes(32), 2: SECRETS[1]}, 3)
 
 
 @pytest.mark.parametrize("part", ["main", "inbox"])

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.storage.databases import Databases
 from tests.storage.samples import ACCOUNT, ADDRESS_KEY, MESSAGE, NOW, OTHER_ACCOUNT, a_hit, an_opt_out, open_journal
-from tracker.domain.events import Entry, EventType, Hit, Method
+from tracker.domain.events import Entry, EventType, Hit, Method, Undo
 from tracker.storage.database import Change, Refused, Row
 from tracker.storage.journal import Journal, journal_row
 
@@ -157,6 +158,8 @@ async def test_opt_out_is_a_suppression_and_a_journal_row(databases: Databases) 
         "id": opt_out.suppression,
         "message_id": MESSAGE,
         "created_at": NOW,
+        "email": None,
+        "note": None,
     }
 
 
@@ -241,3 +244,48 @@ async def test_beat_leaves_no_entry(databases: Databases) -> None:
     await journal.beat()
     assert await everything(journal) == []
     assert len(await databases.inbox.fetch("select name from heartbeat")) == 1
+
+
+def an_undo(suppression: bytes, **given: Any) -> Undo:
+    """A person takes that opt-out back."""
+    return Undo(hit=a_hit(type=EventType.RESUBSCRIBED, method=Method.UNDO, **given), suppression=suppression)
+
+
+async def test_undo_takes_the_opt_out_and_leaves_its_row(databases: Databases) -> None:
+    """Both in one transaction; a second time there is nothing to take, and no row."""
+    journal, opt_out = await open_journal(databases), an_opt_out()
+    await journal.append([opt_out])
+    await journal.append([an_undo(opt_out.suppression)])
+    assert await suppressions(databases) == []
+    await journal.append([an_undo(opt_out.suppression)])
+    found = [journal_row(row).hit for row in await everything(journal)]
+    assert [(hit.type, hit.method) for hit in found] == [("unsubscribed", "one_click"), ("resubscribed", "undo")]
+
+
+async def test_undo_that_is_refused_takes_nothing(databases: Databases) -> None:
+    """The opt-out stands when its event cannot be stored."""
+    journal, opt_out = await open_journal(databases), an_opt_out()
+    await journal.append([opt_out])
+    with pytest.raises(Refused):
+        await journal.append([an_undo(opt_out.suppression, user_agent="half a \ud800 pair")])
+    assert len(await suppressions(databases)) == 1
+
+
+async def test_opt_out_stands_beside_an_undo_of_an_earlier_one(databases: Databases) -> None:
+    """Whichever of the two came first in the same batch."""
+    journal, earlier = await open_journal(databases), an_opt_out()
+    await journal.append([earlier])
+    later = an_opt_out()
+    await journal.append([later, an_undo(earlier.suppression)])
+    assert [row["id"] for row in await suppressions(databases)] == [later.suppression]
+
+
+@pytest.mark.parametrize("column", ["reason = 'complained'", "origin = 'customer'", "account_id = x'00'"])
+async def test_undo_takes_no_row_but_a_persons_own_opt_out(databases: Databases, column: str) -> None:
+    """Not even by its id."""
+    journal, opt_out = await open_journal(databases), an_opt_out()
+    await journal.append([opt_out])
+    await databases.inbox.change(f"update suppressions set {column}")
+    await journal.append([an_undo(opt_out.suppression)])
+    assert len(await suppressions(databases)) == 1
+    assert len(await everything(journal)) == 1

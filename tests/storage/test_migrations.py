@@ -31,12 +31,12 @@ def test_scripts_are_numbered_without_holes(part: str) -> None:
 @pytest.mark.parametrize("part", PARTS)
 def test_scripts_are_cut_into_whole_statements(part: str) -> None:
     """One statement each, as SQLite itself sees it, and nothing is lost between them."""
-    for migration in migrations(part):
-        assert all(sqlite3.complete_statement(f"{statement};") for statement in migration.statements)
-        script = resources.files("tracker.storage") / "migrations" / part / f"{migration.name}.sql"
-        text = re.sub(r"--.*", "", script.read_text("utf-8"))
-        assert len(migration.statements) == text.count(";")
-        with closing(sqlite3.connect(":memory:")) as whole, closing(sqlite3.connect(":memory:")) as cut:
+    with closing(sqlite3.connect(":memory:")) as whole, closing(sqlite3.connect(":memory:")) as cut:
+        for migration in migrations(part):
+            assert all(sqlite3.complete_statement(f"{statement};") for statement in migration.statements)
+            script = resources.files("tracker.storage") / "migrations" / part / f"{migration.name}.sql"
+            text = re.sub(r"--.*", "", script.read_text("utf-8"))
+            assert len(migration.statements) == text.count(";")
             whole.executescript(text)
             for statement in migration.statements:
                 cut.execute(statement)
@@ -105,7 +105,9 @@ async def test_refusal_of_a_script_itself_is_not_taken_for_a_rival(tmp_path: Pat
     """A script that breaks a constraint is an error, not a sign that somebody else was faster."""
     async with SQLite(tmp_path / "db") as database:
         await migrate(database, "main")
-        twice = Migration(2, "0002_twice", ("insert into directory (name, version) values ('accounts', 0)",))
+        number = len(migrations("main")) + 1
+        statement = "insert into directory (name, version) values ('accounts', 0)"
+        twice = Migration(number, f"{number:04}_twice", (statement,))
         with pytest.raises(Refused):
             await _apply(database, "main", twice)
         assert await version(database, "main") == len(migrations("main"))

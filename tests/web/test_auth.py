@@ -14,6 +14,13 @@ ROUTES = {
     ("POST", "/v1/events/search"): "events",
     ("GET", "/v1/events/feed"): "events",
     ("POST", "/v1/suppressions/check"): "suppressions:read",
+    ("GET", "/v1/suppressions"): "suppressions:read",
+    ("POST", "/v1/suppressions"): "suppressions:write",
+    ("POST", "/v1/suppressions/search"): "suppressions:read",
+    ("GET", "/v1/suppressions/changes"): "suppressions:read",
+    ("GET", "/v1/suppressions/01935f2e-7c11-7cc2-b0f5-5d9f8ac7a9d1"): "suppressions:read",
+    ("DELETE", "/v1/suppressions/01935f2e-7c11-7cc2-b0f5-5d9f8ac7a9d1"): "suppressions:write",
+    ("POST", "/v1/suppressions/01935f2e-7c11-7cc2-b0f5-5d9f8ac7a9d1/lift"): "suppressions:write",
 }
 
 every_route = pytest.mark.parametrize(("method", "path"), ROUTES, ids=" ".join)

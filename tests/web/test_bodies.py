@@ -10,6 +10,8 @@ pytestmark = pytest.mark.anyio
 
 LIMITS = {
     "/v1/messages": (5 * 1024 * 1024, "5 MiB"),
+    "/v1/messages/batch": (16 * 1024 * 1024, "16 MiB"),
+    "/v1/messages/sent": (2 * 1024 * 1024, "2 MiB"),
     "/v1/events/search": (256 * 1024, "256 KiB"),
     "/v1/suppressions/check": (2 * 1024 * 1024, "2 MiB"),
 }

@@ -9,12 +9,14 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 from starlette.responses import Response
 
-from tracker.web.pages import Contact, Pages, read_contact
+from tracker.web.pages import Contact, Pages, Parties, read_contact
 from tracker.web.static import static_folder
 
 MAILTO = "mailto:abuse@tracker.example.com"
 SENDER = "Larkspur & Rook"
 ADDRESS = "b•••@e•••.com"
+PARTIES = Parties(sender=SENDER, address=ADDRESS)
+SINCE = 1_795_341_600_000
 HOSTILE = [
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -31,13 +33,41 @@ ALL: dict[str, tuple[int, Show]] = {
     "home": (200, lambda pages: pages.home()),
     "unsubscribe": (200, lambda pages: pages.unsubscribe(sender=SENDER, address=ADDRESS)),
     "unsubscribe, nothing known": (200, lambda pages: pages.unsubscribe(sender=None, address=None)),
-    "unsubscribed": (200, lambda pages: pages.unsubscribed(sender=SENDER, address=ADDRESS)),
-    "unsubscribed, nothing known": (200, lambda pages: pages.unsubscribed(sender=None, address=None)),
+    "unsubscribed": (200, lambda pages: pages.unsubscribed(sender=SENDER, address=ADDRESS, preferences="/p/token")),
+    "unsubscribed, nothing known": (
+        200,
+        lambda pages: pages.unsubscribed(sender=None, address=None, preferences="/p/token"),
+    ),
+    "subscribed": (200, lambda pages: pages.subscribed(PARTIES, unsubscribe="/u/token")),
+    "subscribed, nothing known": (
+        200,
+        lambda pages: pages.subscribed(Parties(), unsubscribe="/u/token", nothing_to_undo=True),
+    ),
+    "opted out": (200, lambda pages: pages.opted_out(PARTIES, since=SINCE, undo_until=SINCE + 1)),
+    "opted out for good": (
+        200,
+        lambda pages: pages.opted_out(Parties(), since=SINCE, undo_until=None, nothing_to_undo=True),
+    ),
+    "undone": (200, lambda pages: pages.undone(PARTIES)),
+    "too late": (409, lambda pages: pages.too_late(PARTIES, since=SINCE)),
+    "unreachable": (503, lambda pages: pages.unreachable(5, undoing=False)),
+    "not undone": (503, lambda pages: pages.unreachable(5, undoing=True)),
+    "problem": (200, lambda pages: pages.problem(title="Bad", status=400, meaning="It is.", remedy="Mend it.")),
     "not found": (404, lambda pages: pages.not_found()),
     "method not allowed": (405, lambda pages: pages.method_not_allowed("GET, HEAD, POST")),
     "unavailable": (503, lambda pages: pages.unavailable(5)),
     "failed": (500, lambda pages: pages.failed()),
 }
+
+UNDO_FORMS = {
+    "unsubscribed": "/p/token",
+    "unsubscribed, nothing known": "/p/token",
+    "opted out": None,
+    "not undone": None,
+}
+"""Where the button that undoes posts to: without a value, to the page's own URL."""
+
+OPT_OUT_FORMS = ("subscribed", "subscribed, nothing known")
 
 WITH_A_FORM = ("unsubscribe", "unsubscribe, nothing known", "unavailable")
 
@@ -97,8 +127,7 @@ def test_policy_allows_the_inline_style_and_nothing_else(pages: Pages, name: str
     digest = b64encode(sha256(style[0].encode()).digest()).decode()
     assert len(style) == 1
     assert response.headers["content-security-policy"] == (
-        f"default-src 'none'; style-src 'sha256-{digest}'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 
 
@@ -141,9 +170,9 @@ def test_form_posts_to_its_own_url_with_one_button(pages: Pages, name: str) -> N
 
 
 @every_page
-def test_only_the_question_and_the_retry_have_a_form(pages: Pages, name: str) -> None:
-    """A confirmed opt-out, and any other fault, asks for nothing."""
-    assert len(read(show(pages, name)).css("form")) == (name in WITH_A_FORM)
+def test_form_stands_only_where_something_can_be_done(pages: Pages, name: str) -> None:
+    """To opt out, to undo it, or to try one of them again: no button promises what it cannot do."""
+    assert len(read(show(pages, name)).css("form")) == (name in (*WITH_A_FORM, *UNDO_FORMS, *OPT_OUT_FORMS))
 
 
 def test_question_names_the_sender_the_address_and_the_scope(pages: Pages) -> None:
@@ -165,7 +194,7 @@ def test_question_reads_well_when_nothing_is_known(pages: Pages) -> None:
 
 def test_confirmation_says_what_holds_and_lets_the_reader_go(pages: Pages) -> None:
     """The page after the commit says who may no longer write to whom (A1.12)."""
-    text = text_of(pages.unsubscribed(sender=SENDER, address=ADDRESS))
+    text = text_of(pages.unsubscribed(sender=SENDER, address=ADDRESS, preferences="/p/token"))
     assert text.startswith("You are unsubscribed")
     assert f"{SENDER} may no longer write to {ADDRESS}." in text
     assert "You can close this page." in text
@@ -173,23 +202,35 @@ def test_confirmation_says_what_holds_and_lets_the_reader_go(pages: Pages) -> No
 
 def test_confirmation_reads_well_when_nothing_is_known(pages: Pages) -> None:
     """An opt-out counts when the recipient's row is gone: then it names nobody."""
-    text = text_of(pages.unsubscribed(sender=None, address=None))
+    text = text_of(pages.unsubscribed(sender=None, address=None, preferences="/p/token"))
     assert "The sender may no longer write to you." in text
     assert "None" not in text
 
 
 def test_a_second_press_shows_the_same_page(pages: Pages) -> None:
     """The bytes do not tell whether the opt-out is new."""
-    first, second = (pages.unsubscribed(sender=SENDER, address=ADDRESS) for _ in range(2))
+    first, second = (pages.unsubscribed(sender=SENDER, address=ADDRESS, preferences="/p/token") for _ in range(2))
     assert (first.body, first.raw_headers) == (second.body, second.raw_headers)
 
 
+NAMING: dict[str, Callable[[Pages, Parties], Response]] = {
+    "unsubscribe": lambda pages, who: pages.unsubscribe(sender=who.sender, address=who.address),
+    "unsubscribed": lambda pages, who: pages.unsubscribed(
+        sender=who.sender, address=who.address, preferences="/p/token"
+    ),
+    "subscribed": lambda pages, who: pages.subscribed(who, unsubscribe="/u/token"),
+    "opted out": lambda pages, who: pages.opted_out(who, since=SINCE, undo_until=None),
+    "undone": lambda pages, who: pages.undone(who),
+    "too late": lambda pages, who: pages.too_late(who, since=SINCE),
+}
+
+
 @pytest.mark.parametrize("payload", HOSTILE)
-@pytest.mark.parametrize("page", ["unsubscribe", "unsubscribed"])
+@pytest.mark.parametrize("page", NAMING)
 def test_what_a_customer_writes_stays_text(pages: Pages, page: str, payload: str) -> None:
     """A sender's name or an address never becomes markup, and is read as it was written (B-16)."""
-    plain = read(getattr(pages, page)(sender="x", address="y"))
-    tree = read(getattr(pages, page)(sender=payload, address=payload))
+    plain = read(NAMING[page](pages, Parties(sender="x", address="y")))
+    tree = read(NAMING[page](pages, Parties(sender=payload, address=payload)))
     assert {node.text() for node in tree.css("bdi")} == {payload}
     assert [node.tag for node in tree.css("*")] == [node.tag for node in plain.css("*")]
 
@@ -302,3 +343,19 @@ def test_colours_can_be_told_apart(scheme: int, front: str, back: str) -> None:
     palettes = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
     palette = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", palettes[scheme]))
     assert contrast(palette[front], palette[back]) >= 4.5
+
+
+@pytest.mark.parametrize("name", UNDO_FORMS)
+def test_undo_is_one_button(pages: Pages, name: str) -> None:
+    """A form with one constant field, which posts to the preference page."""
+    form = one(read(show(pages, name)), "form")
+    assert form.attributes.get("action") == UNDO_FORMS[name]
+    assert form.attributes["method"] == "post"
+    assert one(form, "button").attributes["type"] == "submit"
+    assert [node.attributes for node in form.css("input")] == [{"type": "hidden", "name": "action", "value": "undo"}]
+
+
+def test_time_is_read_by_people_and_programs(pages: Pages) -> None:
+    """To the minute, in UTC, and without a guess at the reader's zone."""
+    time = one(read(show(pages, "too late")), "time")
+    assert (time.text(), time.attributes["datetime"]) == ("22 November 2026, 10:00 UTC", "2026-11-22T10:00:00.000Z")

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from tracker.web.pages import Pages
+from tracker.web.pages import Pages, Parties
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -33,10 +33,29 @@ ARGUMENTS = [
 # Longer in one word than a small phone is wide: such names and addresses exist.
 SENDER = "Horticultural-and-Antiquarian-Booksellers’-Co-operative GartenbuchhandlungsgenossenschaftExampleton"
 ADDRESS = "b•••@e•••.international-botanical-gardens.example"
+PARTIES = Parties(sender=SENDER, address=ADDRESS)
+SINCE = 1_795_341_600_000
 CONTACT = "https://tracker.example.com/report-abuse-of-this-service?reason=unwanted-mail"
 
 SMALL_PHONE, PHONE, DESK = (320, 568), (390, 844), (1280, 800)
-every_page = pytest.mark.parametrize("path", ["/", "/u/token", "/done", "/404", "/405", "/503", "/500"])
+every_page = pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/u/token",
+        "/done",
+        "/in",
+        "/out",
+        "/undone",
+        "/late",
+        "/not-undone",
+        "/problem",
+        "/404",
+        "/405",
+        "/503",
+        "/500",
+    ],
+)
 
 
 class Site:
@@ -51,7 +70,13 @@ class Site:
     def app(self) -> Starlette:
         answers = {
             "/": self._pages.home(),
-            "/done": self._pages.unsubscribed(sender=SENDER, address=ADDRESS),
+            "/done": self._pages.unsubscribed(sender=SENDER, address=ADDRESS, preferences="/p/token"),
+            "/in": self._pages.subscribed(PARTIES, unsubscribe="/u/token"),
+            "/out": self._pages.opted_out(PARTIES, since=SINCE, undo_until=SINCE),
+            "/undone": self._pages.undone(PARTIES),
+            "/late": self._pages.too_late(PARTIES, since=SINCE),
+            "/not-undone": self._pages.unreachable(5, undoing=True),
+            "/problem": self._pages.problem(title=SENDER, status=400, meaning=SENDER, remedy=SENDER),
             "/404": self._pages.not_found(),
             "/405": self._pages.method_not_allowed("GET"),
             "/503": self._pages.unavailable(5),
@@ -67,7 +92,7 @@ class Site:
         self.bodies.append(await request.body())
         if not self.stores:
             return self._pages.unavailable(5)
-        return self._pages.unsubscribed(sender=SENDER, address=ADDRESS)
+        return self._pages.unsubscribed(sender=SENDER, address=ADDRESS, preferences="/p/token")
 
 
 @contextmanager
@@ -105,9 +130,7 @@ def browser() -> Iterator["Browser"]:
 
 
 @contextmanager
-def looking(
-    browser: "Browser", size: tuple[int, int], *, dark: bool = False, scripts: bool = True
-) -> Iterator["Page"]:
+def looking(browser: "Browser", size: tuple[int, int], *, dark: bool = False, scripts: bool = True) -> Iterator["Page"]:
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
         color_scheme="dark" if dark else "light",
@@ -173,20 +196,16 @@ def test_page_breaks_no_policy_and_asks_for_nothing_more(site: Site, browser: "B
 
 @every_page
 @pytest.mark.parametrize("size", [SMALL_PHONE, PHONE, DESK], ids=str)
-def test_page_never_scrolls_sideways(
-    site: Site, browser: "Browser", path: str, size: tuple[int, int]
-) -> None:
+def test_page_never_scrolls_sideways(site: Site, browser: "Browser", path: str, size: tuple[int, int]) -> None:
     """Long names and addresses wrap, on a phone of 320 pixels too (WCAG 2.2, 1.4.10)."""
     with looking(browser, size) as page:
         page.goto(f"{site.url}{path}")
         assert page.evaluate("document.documentElement.scrollWidth") == size[0]
 
 
-@pytest.mark.parametrize("path", ["/u/token", "/503"])
+@pytest.mark.parametrize("path", ["/u/token", "/503", "/done", "/in", "/out", "/not-undone"])
 @pytest.mark.parametrize("size", [SMALL_PHONE, PHONE, DESK], ids=str)
-def test_button_is_large_enough_for_a_thumb(
-    site: Site, browser: "Browser", path: str, size: tuple[int, int]
-) -> None:
+def test_button_is_large_enough_for_a_thumb(site: Site, browser: "Browser", path: str, size: tuple[int, int]) -> None:
     """44 pixels each way (WCAG 2.2, 2.5.5)."""
     with looking(browser, size) as page:
         page.goto(f"{site.url}{path}")

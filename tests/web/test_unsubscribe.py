@@ -10,7 +10,6 @@ import pytest
 from starlette.applications import Starlette
 
 from tests.web.serving import (
-    BASE_URL,
     EMAIL,
     SAFE,
     Customer,
@@ -394,13 +393,6 @@ async def test_what_is_answered_is_stored_already(served: Served, customer: Cust
     assert served.suppressions() == 0
     answer = await served.reader.post(made["unsubscribe_url"])
     assert (answer.status_code, served.suppressions()) == (200, 1)
-
-
-async def test_preference_page_is_not_there_yet(standing: Served, resident: Customer) -> None:
-    """Its link is given with every message, so that mails sent today work with it later."""
-    made = await resident.make(recipient={"email": somebody()})
-    assert made["preferences_url"].startswith(f"{BASE_URL}/p/")
-    assert (await standing.reader.get(made["preferences_url"])).status_code == 404
 
 
 async def test_opt_outs_outlive_a_restart(tmp_path: Path) -> None:

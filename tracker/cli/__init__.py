@@ -10,6 +10,7 @@ from .accounts import account, key
 from .demo import demo
 from .errors import reported
 from .installation import check, migrate
+from .keys import rotate_keys
 from .serve import serve, worker
 
 
@@ -22,7 +23,7 @@ def tracker() -> None:
     """
 
 
-for command in (serve, demo, migrate, check, account, key, worker):
+for command in (serve, demo, migrate, check, account, key, rotate_keys, worker):
     tracker.add_command(command)
 
 

@@ -28,7 +28,7 @@ from .serve import listening
 _MAIL = "mail-to-ada.html"
 
 
-@click.command()
+@click.command(short_help="Send a newsletter to four readers, and watch.")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True, help="0 takes a free one.")
 @click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Work in this new folder, and leave it.")

@@ -36,8 +36,10 @@ def check(as_json: bool) -> None:
     sentence = (
         f"{table(('SETTING', 'VALUE'), lines)}\n\n"
         f"{files.main} and {files.inbox} can be served; signing keys: {', '.join(map(str, numbers))}."
+        f" Key {done.keyring.signing} signs."
     )
-    show({"settings": shown, "signing_keys": numbers, "ok": True}, sentence, as_json=as_json)
+    content = {"settings": shown, "signing_keys": numbers, "signing_key": done.keyring.signing, "ok": True}
+    show(content, sentence, as_json=as_json)
 
 
 def _without_secrets(settings: Settings) -> dict[str, object]:

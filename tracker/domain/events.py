@@ -20,13 +20,16 @@ class EventType(StrEnum):
     OPENED = "opened"
     CLICKED = "clicked"
     UNSUBSCRIBED = "unsubscribed"
+    RESUBSCRIBED = "resubscribed"
 
 
 class Method(StrEnum):
-    """How a person opted out: with the mail program's button (RFC 8058), or on our page."""
+    """How a person opted out, with the mail program's button (RFC 8058) or on our page, or took that back."""
 
     ONE_CLICK = "one_click"
     PAGE = "page"
+    UNDO = "undo"
+    LIFT = "lift"
 
 
 class Hit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -58,7 +61,26 @@ class OptOut(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     suppression: bytes
 
 
-Entry = Hit | OptOut
+class Consent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a customer says of a person's later consent: when (Unix milliseconds), by what way, and its proof."""
+
+    consented_at: int
+    method: str
+    evidence: str
+
+
+class Undo(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A person takes an opt-out back, with the hit that said it. ``suppression`` is the id of the row that goes.
+
+    With a ``consent`` it is the customer who says so, and the consent is kept in its place.
+    """
+
+    hit: Hit
+    suppression: bytes
+    consent: Consent | None = None
+
+
+Entry = Hit | OptOut | Undo
 """What the journal takes."""
 
 

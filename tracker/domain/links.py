@@ -5,14 +5,15 @@ byte for byte, with test vectors.
 """
 
 import hmac
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
-from itsdangerous import BadData
+from itsdangerous import BadData, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
 from .destinations import leads_on
-from .keys import Keyring, Purpose, UnknownKey
+from .keys import Keyring, Purpose, UnknownKey, signer_with
 
 ACCOUNT_BYTES = 8
 MESSAGE_BYTES = 16
@@ -54,8 +55,12 @@ class Links:
 
     def sign_click(self, account: bytes, message: bytes, number: int, destination: str) -> str:
         """The token of a link. ``destination`` is a serialised URL; ``number`` is from 0 to 65,535."""
-        body = message + number.to_bytes(2, "big") + destination.encode("ascii")
-        return sign(self._keyring, Purpose.CLICK, account, body)
+        return sign(self._keyring, Purpose.CLICK, account, _click_body(message, number, destination))
+
+    def click_key(self, account: bytes) -> "ClickKey":
+        """What this account signs clicks with by itself: of the key that signs now, so that every process reads it."""
+        number = self._keyring.signing
+        return ClickKey(number=number, account=account, key=self._keyring.derived(number, Purpose.CLICK, account))
 
     def sign_unsubscribe(self, account: bytes, message: bytes, address_key: bytes) -> str:
         """The token that opts an address out: 78 characters, enough without any stored row."""
@@ -96,13 +101,34 @@ class Links:
         return Link(payload[1:_HEAD], payload[_MESSAGE], address_key=payload[_AFTER_MESSAGE:])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClickKey:
+    """A key that signs the clicks of one account and nothing else: its mailer makes links without asking."""
+
+    number: int
+    account: bytes
+    key: bytes = field(repr=False)
+
+    def sign_click(self, message: bytes, number: int, destination: str) -> str:
+        """The same token as of :meth:`Links.sign_click`."""
+        return _signed(signer_with(self.key), self.number, self.account, _click_body(message, number, destination))
+
+
 def sign(keyring: Keyring, purpose: Purpose, account: bytes, body: bytes) -> str:
-    """A token of the newest key: its number, the account and ``body``, signed for this purpose."""
-    number = keyring.newest
+    """A token of the key that signs: its number, the account and ``body``, signed for this purpose."""
+    number = keyring.signing
     signer = keyring.signer(number, purpose, account)
     keyring.remember(number, purpose, account, signer)
+    return _signed(signer, number, account, body)
+
+
+def _signed(signer: Signer, number: int, account: bytes, body: bytes) -> str:
     value = base64_encode(bytes((number,)) + account + body)
     return (value + b"." + signer.get_signature(value)).decode("ascii")
+
+
+def _click_body(message: bytes, number: int, destination: str) -> bytes:
+    return message + number.to_bytes(2, "big") + destination.encode("ascii")
 
 
 def read(keyring: Keyring, purpose: Purpose, token: str, longest: int) -> bytes:

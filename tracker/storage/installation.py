@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..domain.ids import new_id
-from ..domain.keys import BadKeyring, Keyring, new_secret
+from ..domain.keys import BadKeyring, Key, Keyring, due_key, new_secret
 from . import migrations
 from .accounts import Accounts
 from .database import BadDatabase, Change, Database
+from .fingerprints import Fingerprints
 from .keyfile import make_key_file, read_key_file
 from .sqlite import SQLite
 from .statements import load_statements
 
-_ACCOUNTS = load_statements("accounts")
 _MIGRATIONS = load_statements("migrations")
 
 
@@ -33,6 +33,11 @@ class Files(NamedTuple):
     def keys(self) -> Path:
         """The signing keys, when the environment gives none."""
         return self.main.with_name(f"{self.main.name}.keys")
+
+    @property
+    def keys_lock(self) -> Path:
+        """Held by the one process that adds a key."""
+        return self.main.with_name(f"{self.main.name}.keys.lock")
 
     @property
     def server_lock(self) -> Path:
@@ -76,10 +81,11 @@ class Prepared(NamedTuple):
     new: bool
 
 
-async def prepare(files: Files, secrets: Mapping[int, bytes] | None) -> Prepared:
+async def prepare(files: Files, secrets: Mapping[int, bytes] | None, signing: int | None = None) -> Prepared:
     """Bring both files to this release, make what a new installation lacks, and check that all belongs together.
 
-    ``secrets`` are the keys of the environment; without them the key file counts. Raises ``BadDatabase`` or
+    ``secrets`` are the keys of the environment; without them the key file counts. ``signing`` is the number of the
+    key that an operator wants to sign. Raises ``BadDatabase`` or
     ``BadKeyring`` for what no waiting repairs.
     """
     new = not files.main.exists()
@@ -92,7 +98,7 @@ async def prepare(files: Files, secrets: Mapping[int, bytes] | None) -> Prepared
             async with SQLite(files.inbox, readers=1, patience_ms=10_000) as inbox:
                 await _join(main, inbox, files)
                 applied += await _migrated(inbox, "inbox", files.inbox)
-            keyring = await _keyring(main, files, secrets, inhabited)
+            keyring = await _keyring(main, files, secrets, signing, inhabited)
     except OSError as error:
         raise BadDatabase(f"cannot prepare the database {files.main} and {files.inbox}: {error}") from error
     return Prepared(applied, keyring, new)
@@ -136,8 +142,12 @@ async def _id_of(database: Database, part: str) -> bytes | None:
     return rows[0]["id"] if rows else None
 
 
-async def _keyring(main: Database, files: Files, secrets: Mapping[int, bytes] | None, inhabited: bool) -> Keyring:
-    found = secrets if secrets is not None else read_key_file(files.keys)
+async def _keyring(
+    main: Database, files: Files, secrets: Mapping[int, bytes] | None, signing: int | None, inhabited: bool
+) -> Keyring:
+    found: Mapping[int, Key] | None = (
+        read_key_file(files.keys) if secrets is None else {number: Key(secret) for number, secret in secrets.items()}
+    )
     if found is None:
         if inhabited:
             raise BadKeyring(
@@ -146,36 +156,24 @@ async def _keyring(main: Database, files: Files, secrets: Mapping[int, bytes] | 
             )
         found = _first_key(files.keys)
     try:
-        keyring = Keyring(found)
+        keyring = ring_of(found, signing)
     except BadKeyring as error:
         raise BadKeyring(f"{'TRACKER_SECRET_KEYS' if secrets is not None else files.keys}: {error}") from None
-    await _check_fingerprints(main, keyring)
+    await Fingerprints(main).check(keyring)
     return keyring
 
 
-def _first_key(path: Path) -> Mapping[int, bytes]:
-    made = {1: new_secret()}
+def ring_of(keys: Mapping[int, Key], signing: int | None) -> Keyring:
+    """The ring of these keys as it stands now; ``signing`` is the key that an operator wants to sign."""
+    if signing is None and keys:
+        signing = due_key(keys, time.time_ns() // 1_000_000)
+    return Keyring({number: key.secret for number, key in keys.items()}, signing)
+
+
+def _first_key(path: Path) -> Mapping[int, Key]:
+    made = {1: Key(new_secret())}
     try:
         make_key_file(path, made)
     except FileExistsError:  # another process that does the same was first
         return read_key_file(path) or {}
     return made
-
-
-async def _check_fingerprints(main: Database, keyring: Keyring) -> None:
-    """A key that once signed must stay: links in mails already sent need it."""
-    present = keyring.fingerprints()
-    for row in await main.fetch(_ACCOUNTS["fingerprints"]):
-        fingerprint = present.pop(row["number"], None)
-        if fingerprint is None:
-            raise BadKeyring(
-                f"signing key {row['number']} is missing: links in mails already sent need it, put it back"
-            )
-        if fingerprint != row["fingerprint"]:
-            raise BadKeyring(f"signing key {row['number']} is not the one that signed before: put the old one back")
-    seen_at = time.time_ns() // 1_000_000
-    rows = [
-        {"number": number, "fingerprint": fingerprint, "first_seen_at": seen_at}
-        for number, fingerprint in present.items()
-    ]
-    await main.write(Change(_ACCOUNTS["insert_fingerprint"], rows))

@@ -3,10 +3,15 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
+from typing import Any
 
-from ..domain.events import Entry, EventType, Hit, JournalRow, Method, OptOut
+import msgspec
+
+from ..domain.events import Entry, EventType, Hit, JournalRow, Method, OptOut, Undo
 from .database import Broken, Change, Database, Row
 from .statements import load_statements
+from .suppression_changes import logged
 
 _SQL = load_statements("journal")
 
@@ -31,19 +36,27 @@ class Journal:
     async def append(self, entries: Sequence[Entry]) -> None:
         """Make all of the entries durable, or none.
 
-        An opt-out whose address has one already changes nothing and leaves no row.
+        An opt-out whose address has one already changes nothing and leaves no row; neither does an undo of one that
+        is gone.
         """
-        hits, opt_outs = [], []
+        hits, undone, opt_outs = [], [], []
         for entry in entries:
             self._last += 1
             if isinstance(entry, Hit):
                 hits.append(_hit_row(self._last, entry))
+            elif isinstance(entry, Undo):
+                undone.append({**_undo_row(self._last, entry), **_consent(entry)})
             else:
                 opt_outs.append(_opt_out_row(self._last, entry))
         last = self._last
         with self._until_broken():
-            await self._database.write(*_changes(hits, opt_outs))
+            await self._database.write(*_changes(hits, undone, opt_outs))
         self.head = last
+
+    async def write(self, *changes: Change) -> None:
+        """Make other changes of the same file durable, all or none; like everything here, none after a failed write."""
+        with self._until_broken():
+            await self._database.write(*changes)
 
     async def beat(self) -> None:
         """Write something of no meaning, to learn whether writing works."""
@@ -91,14 +104,32 @@ class Journal:
             raise
 
 
-def _changes(hits: list[tuple[object, ...]], opt_outs: list[dict[str, object]]) -> list[Change]:
+def _changes(
+    hits: list[tuple[object, ...]], undone: list[dict[str, Any]], opt_outs: list[dict[str, Any]]
+) -> list[Change]:
     changes = []
     if hits:
         changes.append(Change(_SQL["insert_hit"], hits))
+    # Before the opt-outs: one that comes at the same moment stands.
+    changes.extend(chain.from_iterable(_undoing(undo) for undo in undone))
     if opt_outs:
         changes.append(Change(_SQL["insert_opt_out"], opt_outs))
         changes.append(Change(_SQL["insert_opt_out_hit"], opt_outs))
+        changes.extend(chain.from_iterable(_addition(opt_out) for opt_out in opt_outs))
     return changes
+
+
+def _undoing(row: dict[str, Any]) -> tuple[Change, ...]:
+    return (
+        Change(_SQL["insert_undo_hit"], [row]),
+        *([Change(_SQL["insert_lift"], [row])] if "evidence" in row else []),
+        *logged("removed", account=row["account_id"], suppression=row["suppression_id"], at=row["occurred_at"]),
+        Change(_SQL["delete_undone"], [row]),
+    )
+
+
+def _addition(row: dict[str, Any]) -> tuple[Change, Change]:
+    return logged("added", account=row["account_id"], suppression=row["suppression_id"], at=row["occurred_at"])
 
 
 def _hit_row(key: int, hit: Hit) -> tuple[object, ...]:
@@ -119,13 +150,24 @@ def _hit_row(key: int, hit: Hit) -> tuple[object, ...]:
     )
 
 
-def _opt_out_row(key: int, opt_out: OptOut) -> dict[str, object]:
-    hit = opt_out.hit
+def _opt_out_row(key: int, opt_out: OptOut) -> dict[str, Any]:
+    return {**_undo_row(key, opt_out), "address_key": opt_out.address_key}
+
+
+def _consent(undo: Undo) -> dict[str, Any]:
+    if undo.consent is None:
+        return {}
+    # The hit has a method of its own.
+    given = msgspec.structs.asdict(undo.consent)
+    return {"consent_method": given.pop("method"), **given}
+
+
+def _undo_row(key: int, entry: OptOut | Undo) -> dict[str, Any]:
+    hit = entry.hit
     return {
         "id": key,
         "account_id": hit.account,
-        "address_key": opt_out.address_key,
-        "suppression_id": opt_out.suppression,
+        "suppression_id": entry.suppression,
         "message_id": hit.message,
         "type": hit.type,
         "occurred_at": hit.occurred_at,

@@ -1,6 +1,8 @@
 """Messages: one mail to one recipient each, as it was made."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -50,16 +52,22 @@ class Messages:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, new: NewMessage) -> bytes:
-        """Store a message, all of it or nothing, and give its recipient's id."""
-        row = _row(new)
-        await self._database.write(
-            Change(_SQL["upsert_campaign"], [row]),
-            Change(_SQL["upsert_recipient"], [row]),
-            Change(_SQL["insert_message"], [row], affects=1),
-        )
-        rows = await self._database.fetch(_SQL["message"], account_id=new.account, id=new.id)
-        return bytes(rows[0]["recipient_id"])
+    async def add(self, *made: NewMessage) -> dict[bytes, bytes]:
+        """Store messages of one account, all of them or none, and give each one's recipient by message."""
+        changes = await asyncio.to_thread(_changes, made)
+        await self._database.write(*changes)
+        return await self._recipients(made[0].account, [new.id for new in made])
+
+    async def mark_sent(self, account: bytes, sent: Mapping[bytes, int]) -> set[bytes]:
+        """Keep when messages were sent (Unix milliseconds), and give those that there are."""
+        found = set(await self._recipients(account, list(sent)))
+        rows = [{"account_id": account, "id": message, "sent_at": sent[message]} for message in found]
+        await self._database.write(Change(_SQL["mark_sent"], rows))
+        return found
+
+    async def _recipients(self, account: bytes, messages: Sequence[bytes]) -> dict[bytes, bytes]:
+        rows = await self._database.fetch(_SQL["recipients_of"], account_id=account, ids=messages)
+        return {row["id"]: row["recipient_id"] for row in rows}
 
     async def find(self, account: bytes, message: bytes) -> Message | None:
         """A message of this account."""
@@ -79,17 +87,69 @@ class Messages:
         return {row["id"]: (row["campaign"], row["topic"]) for row in rows}
 
 
-def _row(new: NewMessage) -> dict[str, object]:
+def _changes(made: Sequence[NewMessage]) -> list[Change]:
+    """Recipients, campaigns and topics before the messages that name them."""
+    messages = [_message_row(new) for new in made]
+    return [
+        Change(_SQL["upsert_campaign"], _counted(made, "campaign")),
+        Change(_SQL["upsert_topic"], _counted(made, "topic")),
+        Change(_SQL["upsert_recipient"], _recipient_rows(made)),
+        Change(_SQL["insert_message"], messages, affects=len(messages)),
+    ]
+
+
+def _counted(made: Iterable[NewMessage], kind: str) -> list[dict[str, object]]:
+    """A row for each campaign, or topic, with the number of its messages."""
+    first: dict[str, NewMessage] = {}
+    totals: Counter[str] = Counter()
+    for new in made:
+        if (name := getattr(new, kind)) is not None:
+            first.setdefault(name, new)
+            totals[name] += 1
+    return [
+        {
+            "account_id": new.account,
+            kind: name,
+            f"new_{kind}_id": new_id(),
+            "created_at": new.created_at,
+            "messages": totals[name],
+        }
+        for name, new in first.items()
+    ]
+
+
+def _recipient_rows(made: Iterable[NewMessage]) -> list[dict[str, object]]:
+    """A row for each address: one statement may not meet the same row twice, and of two external ids the last holds."""
+    rows: dict[str, dict[str, object]] = {}
+    for new in made:
+        known = rows.get(new.address)
+        if known is None:
+            rows[new.address] = _recipient_row(new)
+        elif new.external_id is not None:
+            known["external_id"] = new.external_id
+    return list(rows.values())
+
+
+def _recipient_row(new: NewMessage) -> dict[str, object]:
     return {
         "account_id": new.account,
-        "id": new.id,
         "new_recipient_id": new_id(),
         "address": new.address,
         "address_key": new.address_key,
-        "email": new.email,
         "external_id": new.external_id,
+        "created_at": new.created_at,
+    }
+
+
+def _message_row(new: NewMessage) -> dict[str, object]:
+    return {
+        "account_id": new.account,
+        "id": new.id,
+        "address": new.address,
         "campaign": new.campaign,
         "topic": new.topic,
+        "email": new.email,
+        "external_id": new.external_id,
         "metadata": msgspec.json.encode(new.metadata).decode(),
         "opens": int(new.opens),
         "clicks": int(new.clicks),

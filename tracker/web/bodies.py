@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from .problems import Problem, invalid
+from .problems import Flaw, Problem, flawed
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ async def read_json(request: Request, wanted: type[T], limit: int) -> T:
     try:
         return msgspec.json.decode(body, type=wanted)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
+        raise flawed([flaw_in(error)]) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem("not-json", f"The body cannot be read as JSON: {error}") from None
 
@@ -76,22 +76,24 @@ def _readable(limit: int) -> str:
     return f"{limit // MIB} MiB" if limit % MIB == 0 else f"{limit // KIB} KiB"
 
 
-def _invalid(message: str) -> Problem:
+def flaw_in(error: msgspec.ValidationError, root: str = "#") -> Flaw:
+    """Where, below ``root``, a value does not fit, and why."""
+    message = str(error)
     found = _AT.search(message)
     detail = message[: found.start()] if found else message
-    pointer = _pointer(found[1] if found else "")
+    pointer = root + _pointer(found[1] if found else "")
     if match := _UNKNOWN.match(detail):
-        return invalid(f"{pointer}/{_escaped(match[1])}", "unknown field")
+        return Flaw(f"{pointer}/{_escaped(match[1])}", "unknown field")
     if match := _MISSING.match(detail):
-        return invalid(f"{pointer}/{_escaped(match[1])}", "required")
-    return invalid(pointer, detail.replace("`", ""))
+        return Flaw(f"{pointer}/{_escaped(match[1])}", "required")
+    return Flaw(pointer, detail.replace("`", ""))
 
 
 def _pointer(path: str) -> str:
-    """msgspec's ``.recipient.email`` or ``.recipients[3]`` as a JSON Pointer fragment (RFC 6901)."""
+    """msgspec's ``.recipient.email`` or ``.recipients[3]`` as a JSON Pointer (RFC 6901)."""
     # The entries of a mapping are all called "[...]": the pointer ends at the mapping.
     parts = re.findall(r"\.([^.\[]+)|\[(\d+)\]", path.partition("[...]")[0])
-    return "#" + "".join(f"/{_escaped(name or index)}" for name, index in parts)
+    return "".join(f"/{_escaped(name or index)}" for name, index in parts)
 
 
 def _escaped(name: str) -> str:

@@ -140,9 +140,9 @@ class MessagesApi:
         urls = self._urls(account, new.id, key)
         # A long newsletter takes milliseconds, which no pixel should wait for.
         html, text, links = await asyncio.to_thread(_rewrite, wanted, urls)
-        recipient = await self._messages.add(new)
+        recipient = (await self._messages.add(new))[new.id]
         shown = [LinkShown(link.number, link.url, link.tracked, link.why) for link in links]
-        made = MessageMade(**_shared(new, recipient, urls), html=html, text=text, links=shown)
+        made = MessageMade(**shown_message(new, recipient, urls), html=html, text=text, links=shown)
         location = f"{self._base_url}/v1/messages/{made.id}"
         return _json(made, 201, {"Location": location})
 
@@ -156,7 +156,7 @@ class MessagesApi:
         events = await self._events.page(
             account.id, EventFilter(message=message.id), limit=_EVENTS_SHOWN, beyond=None, descending=True
         )
-        shared = _shared(message, message.recipient, self._urls(account, message.id, key))
+        shared = shown_message(message, message.recipient, self._urls(account, message.id, key))
         sent_at = written_time(message.sent_at) if message.sent_at is not None else None
         found = MessageWithEvents(**shared, metadata=message.metadata, sent_at=sent_at, events=events)
         return _json(found, 200, lag_header(lag_s))
@@ -243,7 +243,9 @@ def _leave(_number: int, _url: str) -> NoReturn:
     raise ValueError("click tracking is off")
 
 
-def _shared(message: NewMessage | Message, recipient: bytes, urls: MessageUrls) -> dict[str, Any]:
+def shown_message(message: NewMessage | Message, recipient: bytes, urls: MessageUrls) -> dict[str, Any]:
+    """The fields of a ``MessageOut``."""
+    unsubscribe_url = urls.unsubscribe_url
     return {
         "id": written(message.id),
         "campaign": message.campaign,
@@ -251,9 +253,9 @@ def _shared(message: NewMessage | Message, recipient: bytes, urls: MessageUrls) 
         "recipient": RecipientShown(id=written(recipient), external_id=message.external_id, email=message.email),
         "created_at": written_time(message.created_at),
         "open_url": urls.open_url if message.opens else None,
-        "unsubscribe_url": urls.unsubscribe_url,
+        "unsubscribe_url": unsubscribe_url,
         "preferences_url": urls.preferences_url,
-        "headers": unsubscribe_headers(urls.unsubscribe_url),
+        "headers": unsubscribe_headers(unsubscribe_url),
     }
 
 

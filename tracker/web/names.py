@@ -42,6 +42,13 @@ def external_id_flaw(external_id: str | None) -> str | None:
     return "must not contain NUL or half a surrogate pair" if _unstorable(external_id) else None
 
 
+def text_flaw(text: str, *, longest: int) -> str | None:
+    """Why this cannot be kept as a text of the customer's own."""
+    if len(text) > longest:
+        return f"must have at most {longest} characters"
+    return "must not contain NUL or half a surrogate pair" if _unstorable(text) else None
+
+
 def metadata_flaws(pointer: str, metadata: Mapping[str, Any]) -> list[Flaw]:
     """What is wrong with the metadata of a message."""
     if len(metadata) > _MOST_METADATA:

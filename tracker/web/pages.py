@@ -2,18 +2,26 @@
 
 from base64 import b64encode
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
+from ..domain.times import written_time
 from .static import static_folder
 
 _PAGES = (
     "home",
     "unsubscribe",
     "unsubscribed",
+    "subscribed",
+    "opted_out",
+    "undone",
+    "too_late",
+    "unreachable",
+    "problem",
     "not_found",
     "method_not_allowed",
     "unavailable",
@@ -57,6 +65,21 @@ def content_security_policy(style: str) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parties:
+    """Who sends, and to whom: the name of the account, and the recipient's address already masked, if known."""
+
+    sender: str | None = None
+    address: str | None = None
+
+
+def moment(milliseconds: int) -> Markup:
+    """A time as a person reads it, to the minute, and as a program does."""
+    at = datetime.fromtimestamp(milliseconds // 1000, UTC)
+    read = f"{at.day} {at:%B %Y, %H:%M} UTC"
+    return Markup('<time datetime="{}">{}</time>').format(written_time(milliseconds), read)
+
+
 class Pages:
     """Renders every page from templates compiled when it is made; no page needs storage, script or cookie.
 
@@ -76,6 +99,7 @@ class Pages:
             lstrip_blocks=True,
         )
         environment.globals["style"] = Markup(style)  # noqa: S704 - our own file
+        environment.filters["moment"] = moment
         environment.globals["contact"] = read_contact(abuse_contact) if abuse_contact else None
         self._headers = {**_HEADERS, "Content-Security-Policy": content_security_policy(style)}
         self._templates = {name: environment.get_template(f"{name}.html") for name in _PAGES}
@@ -88,9 +112,40 @@ class Pages:
         """Asks for the one press that opts out; showing it changes nothing."""
         return self._page("unsubscribe", sender=sender, address=address)
 
-    def unsubscribed(self, *, sender: str | None, address: str | None) -> Response:
-        """Confirms an opt-out that is on stable storage, now or since an earlier press."""
-        return self._page("unsubscribed", sender=sender, address=address)
+    def unsubscribed(self, *, sender: str | None, address: str | None, preferences: str) -> Response:
+        """Confirms an opt-out that is on stable storage, now or since an earlier press.
+
+        ``preferences`` is the path that the button to undo it posts to.
+        """
+        return self._page("unsubscribed", sender=sender, address=address, preferences=preferences)
+
+    def subscribed(self, parties: Parties, *, unsubscribe: str, nothing_to_undo: bool = False) -> Response:
+        """Says that no opt-out stands; ``unsubscribe`` is the path that the button for one posts to."""
+        return self._page("subscribed", parties=parties, unsubscribe=unsubscribe, nothing_to_undo=nothing_to_undo)
+
+    def opted_out(
+        self, parties: Parties, *, since: int, undo_until: int | None, nothing_to_undo: bool = False
+    ) -> Response:
+        """Says that an opt-out stands and since when, with a button to undo it as long as that goes."""
+        return self._page(
+            "opted_out", parties=parties, since=since, undo_until=undo_until, nothing_to_undo=nothing_to_undo
+        )
+
+    def undone(self, parties: Parties) -> Response:
+        """Confirms that an opt-out is taken back, which is on stable storage."""
+        return self._page("undone", parties=parties)
+
+    def too_late(self, parties: Parties, *, since: int) -> Response:
+        """409, for an opt-out that can be undone no more; says how to return."""
+        return self._page("too_late", 409, parties=parties, since=since)
+
+    def unreachable(self, retry_after_s: int, *, undoing: bool) -> Response:
+        """503, when what stands cannot be read or changed."""
+        return self._page("unreachable", 503, headers={"Retry-After": str(retry_after_s)}, undoing=undoing)
+
+    def problem(self, *, title: str, status: int, meaning: str, remedy: str) -> Response:
+        """What a problem of the API means, for who follows its ``type``."""
+        return self._page("problem", title=title, problem_status=status, meaning=meaning, remedy=remedy)
 
     def not_found(self) -> Response:
         """404, for a link that was damaged or that this host never made."""
@@ -114,7 +169,7 @@ class Pages:
         status: int = 200,
         *,
         headers: dict[str, str] | None = None,
-        **values: str | None,
+        **values: object,
     ) -> Response:
         body = self._templates[name].render(values)
         return HTMLResponse(body, status, {**self._headers, **(headers or {})})

@@ -17,7 +17,7 @@ from ..storage.database import Refused, Unavailable
 from ..storage.messages import Messages
 from ..workers.directory import Directory
 from ..workers.writer import EventWriter
-from .pages import Pages
+from .pages import Pages, Parties
 
 _LOOKED_AT_BYTES = 8 * 1024
 _LOOKED_AT_S = 0.25
@@ -52,30 +52,32 @@ class Unsubscribe:
             return self._pages.not_found()
         if request.method == "POST":
             return await self._opt_out(link, request)
-        sender, address = await self._names(link)
-        return self._pages.unsubscribe(sender=sender, address=address)
+        parties = await parties_of(link, self._directory, self._messages)
+        return self._pages.unsubscribe(sender=parties.sender, address=parties.address)
 
     async def _opt_out(self, link: Link, request: Request) -> Response:
-        method = method_of(await _looked_at(request))
+        method = method_of(await looked_at(request))
         try:
             if await self._directory.find(link.account) is None:
                 return self._pages.unavailable(_RETRY_AFTER_S)
             await self._writer.record(_opt_out(link, method, request))
         except (Unavailable, Refused):
             return self._pages.unavailable(_RETRY_AFTER_S)
-        sender, address = await self._names(link)
-        return self._pages.unsubscribed(sender=sender, address=address)
+        parties = await parties_of(link, self._directory, self._messages)
+        preferences = f"/p/{self._links.sign_preferences(link.account, link.message, link.address_key or b'')}"
+        return self._pages.unsubscribed(sender=parties.sender, address=parties.address, preferences=preferences)
 
-    async def _names(self, link: Link) -> tuple[str | None, str | None]:
-        """Who sends and who receives, if that can be read in a moment: the page stands without."""
-        sender = address = None
-        with contextlib.suppress(TimeoutError, Unavailable):
-            async with asyncio.timeout(_NAMES_S):
-                account = await self._directory.find(link.account)
-                sender = account.name if account else None
-                message = await self._messages.find(link.account, link.message)
-                address = mask(message.email) if message and message.email else None
-        return sender, address
+
+async def parties_of(link: Link, directory: Directory, messages: Messages) -> Parties:
+    """Who sends and who receives, if that can be read in a moment: a page stands without."""
+    sender = address = None
+    with contextlib.suppress(TimeoutError, Unavailable):
+        async with asyncio.timeout(_NAMES_S):
+            account = await directory.find(link.account)
+            sender = account.name if account else None
+            message = await messages.find(link.account, link.message)
+            address = mask(message.email) if message and message.email else None
+    return Parties(sender=sender, address=address)
 
 
 def method_of(body: bytes) -> Method:
@@ -85,8 +87,8 @@ def method_of(body: bytes) -> Method:
     return Method.ONE_CLICK
 
 
-async def _looked_at(request: Request) -> bytes:
-    """The beginning of the body, as far as it is there soon: opting out never depends on it."""
+async def looked_at(request: Request) -> bytes:
+    """The first 8 KiB of the body, as far as they are there soon: opting out never depends on them."""
     seen = bytearray()
     with contextlib.suppress(TimeoutError, ClientDisconnect):
         async with asyncio.timeout(_LOOKED_AT_S):
@@ -98,8 +100,14 @@ async def _looked_at(request: Request) -> bytes:
 
 
 def _opt_out(link: Link, method: Method, request: Request) -> OptOut:
-    hit = Hit(
-        type=EventType.UNSUBSCRIBED,
+    hit = wish_of(EventType.UNSUBSCRIBED, link, method, request)
+    return OptOut(hit=hit, address_key=link.address_key or b"", suppression=new_id())
+
+
+def wish_of(event: EventType, link: Link, method: Method, request: Request) -> Hit:
+    """What a person asks for with this request."""
+    return Hit(
+        type=event,
         account=link.account,
         message=link.message,
         occurred_at=time.time_ns() // 1_000_000,
@@ -107,4 +115,3 @@ def _opt_out(link: Link, method: Method, request: Request) -> OptOut:
         network=network_of(request.client.host) if request.client else None,
         method=method,
     )
-    return OptOut(hit=hit, address_key=link.address_key or b"", suppression=new_id())

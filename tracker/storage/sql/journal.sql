@@ -23,6 +23,27 @@ where account_id = :account_id and address_key = :address_key
     and scope = 'account' and topic = '' and reason = 'unsubscribed' and origin = 'recipient'
     and id = :suppression_id
 
+-- name: insert_undo_hit!
+-- Only while the opt-out that is undone stands.
+insert into journal
+    (id, account_id, message_id, type, occurred_at, user_agent, network, referrer, prefetch, method)
+select
+    :id, account_id, :message_id, :type, :occurred_at, :user_agent, :network, :referrer, :prefetch, :method
+from suppressions
+where account_id = :account_id and id = :suppression_id and reason = 'unsubscribed' and origin = 'recipient'
+
+-- name: insert_lift!
+insert into suppression_lifts
+    (account_id, suppression_id, address_key, message_id, opted_out_at, consented_at, method, evidence, lifted_at)
+select
+    account_id, id, address_key, message_id, created_at, :consented_at, :consent_method, :evidence, :occurred_at
+from suppressions
+where account_id = :account_id and id = :suppression_id and reason = 'unsubscribed' and origin = 'recipient'
+
+-- name: delete_undone!
+delete from suppressions
+where account_id = :account_id and id = :suppression_id and reason = 'unsubscribed' and origin = 'recipient'
+
 -- name: read_after(after, limit)
 -- The journal belongs to the whole installation: the projector sorts it out by account.
 select id, account_id, message_id, type, occurred_at, user_agent, network, referrer, prefetch, link, url, method

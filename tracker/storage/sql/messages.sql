@@ -1,7 +1,12 @@
 -- name: upsert_campaign!
 insert into campaigns (account_id, name, first_message_at, messages)
-values (:account_id, :campaign, :created_at, 1)
-on conflict (account_id, name) do update set messages = campaigns.messages + 1
+values (:account_id, :campaign, :created_at, :messages)
+on conflict (account_id, name) do update set messages = campaigns.messages + excluded.messages
+
+-- name: upsert_topic!
+insert into topics (account_id, name, id, created_at, messages)
+values (:account_id, :topic, :new_topic_id, :created_at, :messages)
+on conflict (account_id, name) do update set messages = topics.messages + excluded.messages
 
 -- name: upsert_recipient!
 -- The latest external id given is kept.
@@ -11,12 +16,22 @@ on conflict (account_id, address) do update
 set external_id = coalesce(excluded.external_id, recipients.external_id)
 
 -- name: insert_message!
+-- The recipient's id is looked up here, since another call may have made the recipient a moment ago.
 insert into messages
     (account_id, id, recipient_id, campaign, topic, email, external_id, metadata, opens, clicks, created_at)
+with made (account_id, id, address, campaign, topic, email, external_id, metadata, opens, clicks, created_at) as (
+    values (:account_id, :id, :address, :campaign, :topic, :email, :external_id, :metadata, :opens, :clicks, :created_at)
+)
 select
-    account_id, :id, id, :campaign, :topic, :email, :external_id, :metadata, :opens, :clicks, :created_at
-from recipients
-where account_id = :account_id and address = :address
+    d.account_id, d.id, r.id, d.campaign, d.topic, d.email, d.external_id, d.metadata, d.opens, d.clicks, d.created_at
+from made d
+join recipients r on r.account_id = d.account_id and r.address = d.address
+
+-- name: recipients_of(account_id, ids)
+select id, recipient_id from messages where account_id = :account_id and id in (:ids)
+
+-- name: mark_sent!
+update messages set sent_at = :sent_at where account_id = :account_id and id = :id
 
 -- name: message(account_id, id)
 select id, recipient_id, campaign, topic, email, external_id, metadata, opens, clicks, created_at, sent_at

@@ -1,0 +1,5 @@
+-- name: opt_outs(account_id, address_key)
+select id, origin, created_at from suppressions
+where account_id = :account_id and address_key = :address_key
+    and scope = 'account' and topic = '' and reason = 'unsubscribed'
+order by created_at, id

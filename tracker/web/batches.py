@@ -1,0 +1,183 @@
+"""Makes the links of up to ten thousand mails in one call, in which no recipient fails the others."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..domain.addresses import Address, InvalidAddress, address_key, read_address
+from ..domain.ids import new_id
+from ..domain.links import Links
+from ..storage.messages import Messages, NewMessage
+from ..storage.suppressions import Standing, Suppressions
+from .auth import Guard
+from .bodies import MIB, read_json
+from .items import Items, read_item, text_in
+from .links import MessageUrls
+from .messages import MessageOut, RecipientIn, TrackingIn, shown_message
+from .names import checked_name, external_id_flaw, metadata_flaws
+from .parameters import single_parameters
+from .problems import Flaw
+
+
+class BatchIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Messages to be made."""
+
+    campaign: str
+    recipients: Items
+    topic: str | None = None
+    tracking: TrackingIn = TrackingIn()
+
+
+class BatchRecipientIn(RecipientIn, frozen=True, forbid_unknown_fields=True):
+    """One recipient of a batch."""
+
+    metadata: dict[str, str | int | float | bool | None] = msgspec.field(default_factory=dict)
+
+
+class Accepted(MessageOut, frozen=True, kw_only=True, tag_field="status", tag="accepted"):
+    """A message that was made."""
+
+
+class Suppressed(msgspec.Struct, frozen=True, tag_field="status", tag="suppressed"):
+    """Somebody who must not be written to."""
+
+    email: str
+    reason: str
+    scope: str
+
+
+class Invalid(msgspec.Struct, frozen=True, tag_field="status", tag="invalid"):
+    """What is no recipient, and why not; ``email`` is null when none was given."""
+
+    email: str | None
+    pointer: str
+    detail: str
+
+
+class _Candidate(msgspec.Struct, frozen=True):
+    """A recipient of whom it is not yet known whether they may be written to."""
+
+    wanted: BatchRecipientIn
+    address: Address
+    key: bytes
+
+
+class BatchApi:
+    """``/v1/messages/batch``. What takes long is done in threads: no pixel waits for it."""
+
+    def __init__(
+        self, guard: Guard, messages: Messages, suppressions: Suppressions, links: Links, base_url: str
+    ) -> None:
+        self._guard = guard
+        self._messages = messages
+        self._suppressions = suppressions
+        self._links = links
+        self._base_url = base_url
+
+    def routes(self) -> list[Route]:
+        """Its routes."""
+        return [Route("/v1/messages/batch", self.create, methods=["POST"])]
+
+    async def create(self, request: Request) -> Response:
+        """200 with an answer for each recipient in the order given; the messages are stored all or none."""
+        account = await self._guard.admit(request, "messages")
+        single_parameters(request.query_params)
+        batch = await read_json(request, BatchIn, 16 * MIB)
+        batch.campaign = checked_name("campaign", batch.campaign)
+        if batch.topic is not None:
+            batch.topic = checked_name("topic", batch.topic)
+        judged = await asyncio.to_thread(_judge_all, batch.recipients, account.pepper)
+        keys = {one.key for one in judged if isinstance(one, _Candidate)}
+        standings = await self._suppressions.matching(account.id, list(keys), batch.topic)
+        outcomes = await asyncio.to_thread(_decide_all, account.id, batch, judged, standings)
+        made = [outcome for outcome in outcomes if isinstance(outcome, NewMessage)]
+        recipients = await self._messages.add(*made) if made else {}
+        content = await asyncio.to_thread(self._answer, outcomes, recipients)
+        return Response(content, media_type="application/json")
+
+    def _answer(
+        self, outcomes: Iterable[NewMessage | Suppressed | Invalid], recipients: Mapping[bytes, bytes]
+    ) -> bytes:
+        # One by one: the encoder would not let go of the interpreter before the last of ten thousand.
+        encode = msgspec.json.Encoder().encode
+        items = (
+            encode(self._accepted(outcome, recipients[outcome.id]) if isinstance(outcome, NewMessage) else outcome)
+            for outcome in outcomes
+        )
+        return b'{"data":[' + b",".join(items) + b"]}"
+
+    def _accepted(self, new: NewMessage, recipient: bytes) -> Accepted:
+        urls = MessageUrls(
+            links=self._links,
+            base_url=self._base_url,
+            account=new.account,
+            message=new.id,
+            address_key=new.address_key,
+        )
+        return Accepted(**shown_message(new, recipient, urls))
+
+
+def _judge_all(raws: Sequence[msgspec.Raw], pepper: bytes) -> list[_Candidate | Invalid]:
+    return [_judge(raw, f"#/recipients/{place}", pepper) for place, raw in enumerate(raws)]
+
+
+def _judge(raw: msgspec.Raw, pointer: str, pepper: bytes) -> _Candidate | Invalid:
+    wanted = read_item(raw, BatchRecipientIn, pointer)
+    if isinstance(wanted, Flaw):
+        return _invalid(text_in(raw, "email"), wanted)
+    if flaws := _flaws(wanted, pointer):
+        return _invalid(wanted.email, flaws[0])
+    try:
+        address = read_address(wanted.email)
+    except InvalidAddress as error:
+        return _invalid(wanted.email, Flaw(f"{pointer}/email", str(error)))
+    return _Candidate(wanted, address, address_key(address.canonical, pepper))
+
+
+def _flaws(wanted: BatchRecipientIn, pointer: str) -> list[Flaw]:
+    if flaw := external_id_flaw(wanted.external_id):
+        return [Flaw(f"{pointer}/external_id", flaw)]
+    return metadata_flaws(f"{pointer}/metadata", wanted.metadata)
+
+
+def _invalid(email: str | None, flaw: Flaw) -> Invalid:
+    return Invalid(email, flaw.pointer, flaw.detail)
+
+
+def _decide_all(
+    account: bytes,
+    batch: BatchIn,
+    judged: Iterable[_Candidate | Invalid],
+    standings: Mapping[bytes, Standing],
+) -> list[NewMessage | Suppressed | Invalid]:
+    created_at = time.time_ns() // 1_000_000
+    return [
+        one if isinstance(one, Invalid) else _decide(account, batch, one, standings.get(one.key), created_at)
+        for one in judged
+    ]
+
+
+def _decide(
+    account: bytes, batch: BatchIn, one: _Candidate, standing: Standing | None, created_at: int
+) -> NewMessage | Suppressed:
+    if standing is not None:
+        return Suppressed(one.wanted.email, standing.reason, standing.scope)
+    return NewMessage(
+        account=account,
+        id=new_id(),
+        address=one.address.identity,
+        address_key=one.key,
+        email=one.address.raw,
+        external_id=one.wanted.external_id,
+        campaign=batch.campaign,
+        topic=batch.topic,
+        metadata=one.wanted.metadata,
+        opens=batch.tracking.opens,
+        clicks=batch.tracking.clicks,
+        created_at=created_at,
+    )

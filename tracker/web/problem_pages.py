@@ -1,0 +1,111 @@
+"""What each problem of the API means and what to do about it: a page a problem, under its ``type``."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from .pages import Pages
+from .problems import TYPES
+
+
+class Explanation(NamedTuple):
+    """For the person who reads a log: what it means, and what to do."""
+
+    meaning: str
+    remedy: str
+
+
+EXPLANATIONS: Mapping[str, Explanation] = {
+    "not-json": Explanation(
+        "The body of the request could not be read as JSON in UTF-8.",
+        "Send what a JSON library writes. Look for a body that was cut off, or sent in another encoding.",
+    ),
+    "bad-cursor": Explanation(
+        "A list was to go on from a cursor that this server did not give, or gave for another question.",
+        "Send next_cursor back as it was, with the same filters and order. If it is lost, begin the list anew.",
+    ),
+    "unauthorized": Explanation(
+        "The request carried no API key, or one that does not exist or was revoked.",
+        "Send the header “Authorization: Bearer trk_…” with a key that is in use. An operator makes one with "
+        "“tracker key create”. A key is shown only when it is made.",
+    ),
+    "missing-scope": Explanation(
+        "The API key is good, and was made without the scope that this route needs.",
+        "Use a key that has the scope, or have one made.",
+    ),
+    "not-found": Explanation(
+        "There is nothing at this path, or the thing it names does not exist in this account.",
+        "Check the path and the id. Things of another account are answered in the same way as things that never were.",
+    ),
+    "method-not-allowed": Explanation(
+        "The path exists, and does not answer this method.",
+        "Use one of the methods that the Allow header of the answer lists.",
+    ),
+    "recipient-suppressed": Explanation(
+        "The recipient opted out, complained, bounced, or was put on the list by you. No message was made.",
+        "Do not write to this address. The members reason and scope say why. Ask the check before each sending: it "
+        "answers for 10,000 addresses at once.",
+    ),
+    "lift-forbidden": Explanation(
+        "The operator has switched the lifting of opt-outs off on this server.",
+        "Leave the opt-out. The person can undo it for 24 hours on the page their link leads to.",
+    ),
+    "consent-too-old": Explanation(
+        "The person opted out after the consent that was to lift it, so that the “no” is their last word.",
+        "Leave the opt-out, unless they have signed up again since: then send the time of that consent.",
+    ),
+    "not-an-opt-out": Explanation(
+        "Only what a person asked for is lifted by a consent; this suppression you made yourself.",
+        "Delete it instead.",
+    ),
+    "opt-out-is-final": Explanation(
+        "A person said “no more” or complained, and that cannot be deleted like an entry you made yourself.",
+        "Leave it. If the person has signed up with you again since, an opt-out can be lifted with the proof of that "
+        "consent; a complaint never.",
+    ),
+    "too-large": Explanation(
+        "The body of the request is larger than this route takes. The detail names the limit.",
+        "Send less at a time: most routes that take lists can be asked again with the rest.",
+    ),
+    "unsupported-media-type": Explanation(
+        "The body of the request is of a kind this route does not read.",
+        "Send JSON with the header “Content-Type: application/json”.",
+    ),
+    "invalid": Explanation(
+        "The request was understood, and something in it is not allowed: an unknown field, or a bad value.",
+        "The member errors lists each flaw: pointer says where (a JSON Pointer), detail says what is wrong. Nothing "
+        "was changed, so the mended request can simply be sent.",
+    ),
+    "failed": Explanation(
+        "Something went wrong inside the server that nobody foresaw. The fault is not in the request.",
+        "Try again later. If it stays, tell the operator the time of the request: the reason is in the server’s log.",
+    ),
+    "unavailable": Explanation(
+        "The server could not read or write what it needed. What was not answered with success was not done.",
+        "Send the same request again after the seconds that Retry-After says. Until a check has answered, do not "
+        "write to anybody: no answer never means “allowed”.",
+    ),
+}
+"""By the names of :data:`~.problems.TYPES`."""
+
+
+class ProblemPages:
+    """``/problems/{name}``: where the ``type`` of every problem leads."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    def routes(self) -> list[Route]:
+        """Its routes."""
+        return [Route("/problems/{name}", self.show)]
+
+    async def show(self, request: Request) -> Response:
+        """The page of one problem; 404 for a name that is none."""
+        name = request.path_params["name"]
+        if name not in EXPLANATIONS:
+            return self._pages.not_found()
+        status, title = TYPES[name]
+        return self._pages.problem(title=title, status=status, **EXPLANATIONS[name]._asdict())
