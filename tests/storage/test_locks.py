@@ -54,7 +54,13 @@ def test_lock_is_not_inherited(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with FileLock(path):
         child = subprocess.Popen(
-            [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE, close_fds=False
+            [sys.executable, "-c", "import sys; print('runs', flush=True); sys.stdin.read()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            close_fds=False,
         )
+        assert child.stdout is not None
+        assert child.stdout.readline() == "runs\n"
     with child, FileLock(path):
         child.communicate()

@@ -32,7 +32,7 @@ class Projector:
         *,
         slice_rows: int = 2_000,
         gather_s: float = 0.25,
-        longest_pause_s: float = 10.0,
+        longest_pause_s: float = 2.0,
     ) -> None:
         self._journal = journal
         self._messages = messages
