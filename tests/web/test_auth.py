@@ -16,7 +16,7 @@ ROUTES = {
     ("POST", "/v1/suppressions/check"): "suppressions:read",
 }
 
-every_route = pytest.mark.parametrize(("method", "path"), ROUTES, ids=" ".join)
+every_route = pytest.mark.parametrize(("method", "path"), list(ROUTES))
 
 
 def spoilt(key: str) -> dict[str, str]:

@@ -97,8 +97,7 @@ def test_policy_allows_the_inline_style_and_nothing_else(pages: Pages, name: str
     digest = b64encode(sha256(style[0].encode()).digest()).decode()
     assert len(style) == 1
     assert response.headers["content-security-policy"] == (
-        f"default-src 'none'; style-src 'sha256-{digest}'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 
 

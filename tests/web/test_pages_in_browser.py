@@ -105,9 +105,7 @@ def browser() -> Iterator["Browser"]:
 
 
 @contextmanager
-def looking(
-    browser: "Browser", size: tuple[int, int], *, dark: bool = False, scripts: bool = True
-) -> Iterator["Page"]:
+def looking(browser: "Browser", size: tuple[int, int], *, dark: bool = False, scripts: bool = True) -> Iterator["Page"]:
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
         color_scheme="dark" if dark else "light",
@@ -173,9 +171,7 @@ def test_page_breaks_no_policy_and_asks_for_nothing_more(site: Site, browser: "B
 
 @every_page
 @pytest.mark.parametrize("size", [SMALL_PHONE, PHONE, DESK], ids=str)
-def test_page_never_scrolls_sideways(
-    site: Site, browser: "Browser", path: str, size: tuple[int, int]
-) -> None:
+def test_page_never_scrolls_sideways(site: Site, browser: "Browser", path: str, size: tuple[int, int]) -> None:
     """Long names and addresses wrap, on a phone of 320 pixels too (WCAG 2.2, 1.4.10)."""
     with looking(browser, size) as page:
         page.goto(f"{site.url}{path}")
@@ -184,9 +180,7 @@ def test_page_never_scrolls_sideways(
 
 @pytest.mark.parametrize("path", ["/u/token", "/503"])
 @pytest.mark.parametrize("size", [SMALL_PHONE, PHONE, DESK], ids=str)
-def test_button_is_large_enough_for_a_thumb(
-    site: Site, browser: "Browser", path: str, size: tuple[int, int]
-) -> None:
+def test_button_is_large_enough_for_a_thumb(site: Site, browser: "Browser", path: str, size: tuple[int, int]) -> None:
     """44 pixels each way (WCAG 2.2, 2.5.5)."""
     with looking(browser, size) as page:
         page.goto(f"{site.url}{path}")

@@ -15,7 +15,6 @@ from typing import Any
 import click
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..app import App, create_app, create_worker
 from ..settings import Settings, from_environment
@@ -23,6 +22,7 @@ from ..storage.installation import Files, Prepared, files_of
 from ..storage.locks import FileLock, Locked
 from .opening import prepared
 from .output import json_option, show
+from .protocol import Protocol
 
 _BACKLOG = 2_048
 _KEEP_ALIVE_S = 5
@@ -139,33 +139,13 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's, whose answer to what is no HTTP is for no cache either."""
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the signature is uvicorn's
-        self.transport.write(_NOT_HTTP)
-        self.transport.close()
-
-
-_NOT_HTTP = (
-    b"HTTP/1.1 400 Bad Request\r\n"
-    b"content-type: text/plain; charset=utf-8\r\n"
-    b"content-length: 30\r\n"
-    b"cache-control: no-store\r\n"
-    b"referrer-policy: no-referrer\r\n"
-    b"x-content-type-options: nosniff\r\n"
-    b"connection: close\r\n\r\n"
-    b"This is not an HTTP request.\r\n"
-)
-
-
 def _run(settings: Settings, app: App, listener: socket.socket) -> None:
     # Our types of ASGI are Starlette's, which are looser than uvicorn's.
     asgi: Any = app
     config = uvicorn.Config(
         ProxyHeadersMiddleware(asgi, trusted_hosts=settings.proxies) if settings.proxies else asgi,
         loop="uvloop",
-        http=_Protocol,
+        http=Protocol,
         ws="none",
         interface="asgi3",
         lifespan="on",
