@@ -22,12 +22,14 @@ with FileLock(Path(sys.argv[1])):
 
 def test_lock_is_held_by_one(tmp_path: Path) -> None:
     """A second one is told at once, and gets it when the first is done."""
-    path = tmp_path / "lock"
-    with FileLock(path):
-        with pytest.raises(Locked, match="lock is locked by another process"), FileLock(path):
-            pytest.fail("entered")
-        with pytest.raises(Locked), FileLock(path):
-            pytest.fail("entered")
+    path, handles = tmp_path / "lock", Path("/proc/self/fd")
+    with FileLock(path) as held:
+        assert held.path == path
+        before = len(list(handles.iterdir()))
+        for _ in range(3):
+            with pytest.raises(Locked, match="lock is locked by another process"), FileLock(path):
+                pytest.fail("entered")
+        assert len(list(handles.iterdir())) == before
     with FileLock(path):
         pass
 

@@ -68,6 +68,16 @@ async def test_ceiling_is_judged_by_what_is_not_projected(databases: Databases) 
     assert hold.told == [False, False, False, True, False]
 
 
+async def test_keys_without_rows_fill_no_journal(databases: Databases) -> None:
+    """Who opts out a thousand times, from a broken mail program, turns nobody else away."""
+    journal, hold = await open_journal(databases), Held()
+    backlog = a_backlog(databases, journal, hold, ceiling=3)
+    await journal.append([an_opt_out() for _ in range(50)])
+    await pass_by(databases, 1)
+    await backlog.turn()
+    assert hold.told == [False]
+
+
 async def test_ceiling_turns_hits_away_and_opt_outs_never(databases: Databases) -> None:
     """With the writer that stands before it; all is as before once the projector has gone on."""
     journal = await open_journal(databases)

@@ -286,6 +286,18 @@ async def test_after_a_broken_write_nothing_is_acknowledged(storage: Storage) ->
     assert writer.unrecorded == {"opened": 2, "clicked": 5, "unsubscribed": 1}
 
 
+async def test_those_who_wait_behind_a_broken_write_are_told(storage: Storage) -> None:
+    """And nothing of theirs is tried any more."""
+    storage.fails(Broken("SQLITE_IOERR_WRITE: disk I/O error"))
+    async with writing(storage, batch_size=2) as writer:
+        waiting = [*(writer.record(hit) for hit in hits(5)), *(writer.keep(click) for click in clicks(3))]
+        told = await asyncio.wait_for(outcomes(waiting), 5)
+        assert told == [Broken] * 5 + [None] * 3
+        storage.fails(None)
+    assert (storage.calls, storage.stored) == ([2], [])
+    assert writer.unrecorded == {"opened": 5, "clicked": 3}
+
+
 async def test_storage_that_breaks_while_it_is_asked_again_is_broken(storage: Storage) -> None:
     """The clicks that were kept for later are counted then."""
     storage.fault, storage.fault_of_beat = DOWN, Broken("SQLITE_IOERR_WRITE: disk I/O error")

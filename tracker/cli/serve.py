@@ -159,11 +159,12 @@ def _run(settings: Settings, app: App, listener: socket.socket) -> None:
     )
     # Its warnings are about what any stranger may send.
     logging.getLogger("uvicorn").setLevel("ERROR")
-    # uvicorn raises the signal that ended it again: being told to stop is no failure.
+    server = _Server(config, app)
+    # Until uvicorn listens for signals itself; it also raises the one that ended it again, and that is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, server.handle_exit)
     try:
-        _Server(config, app).run(sockets=[listener])
+        server.run(sockets=[listener])
     except SystemExit:
         raise click.ClickException("the server could not start: the reason stands above") from None
 
@@ -182,7 +183,7 @@ async def _work(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    loop.add_reader(sys.stdin.fileno(), ended.set)
+    loop.add_reader(sys.stdin.fileno(), _pipe_closed, loop, ended)
     lock = await _lock_when_free(files_of(settings.database_url).worker_lock, ended)
     if lock is None:
         return
@@ -191,6 +192,12 @@ async def _work(settings: Settings) -> None:
             await ended.wait()
     finally:
         lock.__exit__(None, None, None)
+
+
+def _pipe_closed(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    # The end of a file stays readable: heard once, it would be told again at every turn.
+    loop.remove_reader(sys.stdin.fileno())
+    ended.set()
 
 
 async def _lock_when_free(path: Path, ended: asyncio.Event) -> FileLock | None:
