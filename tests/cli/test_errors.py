@@ -66,7 +66,7 @@ SPOILT: dict[str, tuple[str, Callable[[Path], None], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize(("name", "spoil", "words"), SPOILT.values(), ids=SPOILT)
-@every_command
+@pytest.mark.parametrize("command", [("account", "create", "Rook"), ("serve", "--port", "0")], ids=lambda one: one[0])
 def test_spoilt_file_is_named(
     run: Run, folder: Path, command: tuple[str, ...], name: str, spoil: Callable[[Path], None], words: tuple[str, ...]
 ) -> None:

@@ -4,7 +4,7 @@ import random
 import uuid
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tracker.domain.ids import (
@@ -40,6 +40,9 @@ def test_event_ids_sort_by_time(one: int, of_one: bytes, other: int, of_other: b
 
 
 @given(milliseconds, entropies, st.integers(-(2**50), 2**50))
+@example(0, bytes(10), 0)
+@example(LAST_MILLISECOND - 1, bytes(10), LAST_MILLISECOND)
+@example(LAST_MILLISECOND, bytes(10), LAST_MILLISECOND + 1)
 def test_bound_of_a_time_parts_earlier_events_from_later(occurred_at: int, entropy: bytes, bound: int) -> None:
     """``since`` and ``until`` are compared with ids: at the bound or after it, and never before."""
     inside = min(max(bound, 0), LAST_MILLISECOND)
@@ -48,7 +51,9 @@ def test_bound_of_a_time_parts_earlier_events_from_later(occurred_at: int, entro
 
 def test_event_ids_of_one_moment_differ() -> None:
     """A busy millisecond has as many ids as it needs."""
-    assert len({event_id(1_000) for _ in range(10_000)}) == 10_000
+    ids = {event_id(1_000) for _ in range(10_000)}
+    assert len(ids) == 10_000
+    assert {len(one) for one in ids} == {16}
 
 
 @pytest.mark.parametrize("occurred_at", [-1, LAST_MILLISECOND + 1])

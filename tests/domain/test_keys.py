@@ -114,6 +114,15 @@ def test_fingerprints_tell_secrets_apart_and_nothing_of_them() -> None:
     assert fingerprints[2] not in plain
 
 
+def test_remembered_signer_is_given_again() -> None:
+    """To derive a key takes longer than to sign with it."""
+    ring = Keyring({1: SECRET})
+    signer = ring.signer(1, Purpose.OPEN, ACCOUNT)
+    assert ring.signer(1, Purpose.OPEN, ACCOUNT) is not signer
+    ring.remember(1, Purpose.OPEN, ACCOUNT, signer)
+    assert ring.signer(1, Purpose.OPEN, ACCOUNT) is signer
+
+
 def test_remembered_signers_are_bounded() -> None:
     """However many accounts there are, memory does not grow with them for ever."""
     ring = Keyring({1: SECRET})

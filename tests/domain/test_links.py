@@ -281,6 +281,16 @@ def test_token_holds_no_address() -> None:
         assert b"@" not in read(KEYRING, purpose, token, 78)
 
 
+def test_signer_of_an_account_is_remembered() -> None:
+    """From its first link on, whether it was signed here or only read."""
+    token = a_token(Purpose.OPEN, signing := Links(Keyring(SECRETS)))
+    reading = Links(Keyring(SECRETS))
+    reading.read_open(token)
+    for links in (signing, reading):
+        signer = links._keyring.signer(3, Purpose.OPEN, ACCOUNT)
+        assert links._keyring.signer(3, Purpose.OPEN, ACCOUNT) is signer
+
+
 def test_strangers_never_push_an_account_out_of_the_cache() -> None:
     """Forged tokens for accounts that are none leave nothing behind."""
     ring = Keyring(SECRETS)

@@ -42,7 +42,8 @@ def test_link_that_leads_to_no_web_page_is_left(url: str, why: str | None) -> No
     "tag",
     pieces(
         "{{cta}}·{{ user.id | default: '{' }}·{{{raw}}}·{{\n a }}·{% url 'x' %}·<%= id %>·*|FNAME|*·"
-        '*|IF:A|B|*·%%emailaddr%%·%%=RedirectTo(@url)=%%·[[UNSUB_LINK]]·[[ data:name:"x" ]]·'
+        "*|IF:A|B|*·%%emailaddr%%·%%=RedirectTo(@url)=%%·%%$x%%·"
+        '%%1st%%·[[UNSUB_LINK]]·[[$email]]·[[1]]·[[ data:name:"x" ]]·'
         "%recipient%·%recipient.first_name%·%unsubscribe_url%·%tag_unsubscribe_url%·"
         "%mailing_list_unsubscribe_url%"
     ),
@@ -62,7 +63,7 @@ def test_link_with_a_merge_tag_is_left(tag: str) -> None:
 @pytest.mark.parametrize(
     "rest",
     pieces(
-        "?a=100%25%25·?a=100%%·?a=100%%&b=50%%·?a=%20%20·?a=[[1,2]]·?a=[[1,2],[3,4]]·?a[b[c]]=1·?q={a{b}}·"
+        "?a=100%25%25·?a=100%%·?a=%20%20·?a=[1,2]·?a=[[1,2]·?a[b[c]]=1·?q={a{b}}·"
         "?a=*|b·?a=}}{{·?a=|**|·?a=%>·?recipient=%41%·?a=%recipients%20·?a={{b·?a=x}}·?a={%22b%22:1}"
     ),
 )

@@ -113,7 +113,7 @@ def test_without_its_edits_a_text_is_as_it_was(text: str) -> None:
     assert re.fullmatch(pattern, text, re.DOTALL)
 
 
-@pytest.mark.parametrize("piece", ["https://x{{ ", "https://x*| ", "https://x<% ", "https://x%%= ", "https://x[[a "])
+@pytest.mark.parametrize("piece", ["https://x{{ ", "https://x*| ", "https://x<% ", "https://x{% ", "https://x[[a "])
 def test_hostile_text_is_read_once(piece: str) -> None:
     """A merge tag that is never closed is looked for no further than the next one."""
     assert len(rewrite(piece * 20_000).links) == 20_000

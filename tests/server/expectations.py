@@ -54,9 +54,13 @@ async def expect_no_message(server: Server, account: Account) -> None:
 
 
 async def expect_nothing_lost(server: Server, ledger: Ledger) -> None:
-    """All that was promised is there, and so are the clicks that were led on; then the server ends well."""
+    """All that was promised is there, once, and so are the clicks that were led on."""
     await server.caught_up()
     assert faults(ledger, read_stored(server.main, server.inbox)) == []
+
+
+async def expect_a_good_end(server: Server) -> None:
+    """It stops when it is told to, and in all its lives nothing happened that nobody had foreseen."""
     await server.stop()
     assert "Traceback" not in server.log()
 

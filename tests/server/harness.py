@@ -86,16 +86,12 @@ class Server:
 
     async def start(self) -> float:
         """Start on the port of last time, and give the seconds until it was ready."""
-        command = (*self._program, "serve", "--port", str(self.port), "--json")
         began = time.monotonic()
-        with self._output.open("wb") as output, self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, cwd=self.folder, env=self._environment, stdout=output, stderr=log, start_new_session=True
-            )
+        self._process = self._spawned()
         await until(lambda: self._spoke() or self.ended(), within_s=_START_WITHIN_S, what="the server's start")
         assert not self.ended(), f"the server did not start: {self.log()}"
         self.port = int(json.loads(self._output.read_bytes())["address"].rpartition(":")[2])
-        await self.health_when(lambda state: True, within_s=_START_WITHIN_S)
+        await self.health_when(lambda _: True, within_s=_START_WITHIN_S)
         return time.monotonic() - began
 
     def kill(self) -> None:
@@ -198,6 +194,13 @@ class Server:
     def log(self) -> str:
         """All it has said on standard error, over all its lives."""
         return self._log.read_text("utf-8", "replace")
+
+    def _spawned(self) -> subprocess.Popen[bytes]:
+        command = (*self._program, "serve", "--port", str(self.port), "--json")
+        with self._output.open("wb") as output, self._log.open("ab") as log:
+            return subprocess.Popen(
+                command, cwd=self.folder, env=self._environment, stdout=output, stderr=log, start_new_session=True
+            )
 
     def _spoke(self) -> bool:
         return self._output.read_bytes().endswith(b"\n")

@@ -2,23 +2,13 @@
 
 import time
 from collections import Counter
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from tests.server.stored import Stored
-
-Kind = Literal["message", "opened", "clicked", "unsubscribed"]
+from tests.server.stored import Deed, Kind, Stored
 
 # Within this the commit must have come, or storage have failed: the reader is led on after 250 ms, stored or not.
 _COMMITTED_WITHIN_S = 0.2
 _AROUND_AN_OUTAGE_S = 5.0
-
-
-class Deed(NamedTuple):
-    """One thing somebody did. Its name is found again in what is stored: no two of an account share one."""
-
-    account: str
-    kind: Kind
-    name: str
 
 
 class Fault(NamedTuple):
@@ -91,7 +81,7 @@ KINDS: tuple[Kind, ...] = ("message", "opened", "clicked", "unsubscribed")
 
 def faults(ledger: Ledger, stored: Stored) -> list[Fault]:
     """Every promise that was not kept: acknowledged <= stored <= sent, each once, and all numbers agree."""
-    kept = Counter(Deed(*deed) for deed in stored.deeds)
+    kept = Counter(stored.deeds)
     found = [Fault("twice", deed) for deed, times in kept.items() if times > 1]
     for kind in KINDS:
         those = {deed for deed in kept if deed.kind == kind}

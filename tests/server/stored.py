@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 _EVENTS = """
     select hex(account_id), type, user_agent from events
@@ -75,11 +75,22 @@ _NONE_OF_THESE = {
 }
 
 
+Kind = Literal["message", "opened", "clicked", "unsubscribed"]
+
+
+class Deed(NamedTuple):
+    """One thing somebody did. Its name is found again in what is stored: no two of an account share one."""
+
+    account: str
+    kind: Kind
+    name: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """The deeds as (account, kind, name), one for each row; and in words what does not agree with what."""
+    """The deeds, one for each row; and in words what does not agree with what."""
 
-    deeds: list[tuple[str, str, str]]
+    deeds: list[Deed]
     inconsistencies: list[str]
 
 
@@ -88,7 +99,7 @@ def read_stored(main: Path, inbox: Path) -> Stored:
     with closing(sqlite3.connect(main)) as database:
         database.execute("attach database ? as inbox", (str(inbox),))
         rows = [*database.execute(_EVENTS), *database.execute(_MESSAGES)]
-        deeds = [(account.lower(), kind, name_in(text)) for account, kind, text in rows]
+        deeds = [Deed(account.lower(), kind, name_in(text)) for account, kind, text in rows]
         return Stored(deeds=deeds, inconsistencies=list(_inconsistencies(database)))
 
 

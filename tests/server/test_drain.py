@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.expectations import expect_nothing_lost
+from tests.server.expectations import expect_a_good_end, expect_nothing_lost
 from tests.server.harness import Account, Server, stopped_worker, until
-from tests.server.ledger import Deed, Ledger
+from tests.server.ledger import Ledger
 from tests.server.load import Load, message_request, new_name
-from tests.server.stored import rows_of
+from tests.server.locks import locked
+from tests.server.stored import Deed, rows_of
 from tests.server.wire import Connection, written_request
 
 pytestmark = [pytest.mark.fault, pytest.mark.anyio]
@@ -98,6 +99,25 @@ async def test_sigterm_drains_in_time_and_loses_nothing(tmp_path: Path, terminat
         assert refused_s + ended_s < _ENDS_WITHIN_S
         await server.start()
         await expect_nothing_lost(server, ledger)
+
+
+async def test_sigterm_ends_in_time_while_the_inbox_is_locked(tmp_path: Path) -> None:
+    """F12, F07: what cannot be stored was promised to nobody; the end is as quiet as any other."""
+    ledger = Ledger()
+    async with Server(tmp_path / "data") as server:
+        account = await server.create_account("north")
+        async with Load(server, [account], ledger) as load:
+            await load.grows(by=200)
+            with locked(server.inbox):
+                await server.health_when(lambda state: state["storage"] != "ok", within_s=10)
+                server.terminate()
+                status, ended_s = await server.stopped(within_s=2 * _ENDS_WITHIN_S)
+        print(f"ended {ended_s:.2f} s after the signal")
+        assert status == 0, server.log()
+        assert ended_s < _ENDS_WITHIN_S
+        await server.start()
+        await expect_nothing_lost(server, ledger)
+        await expect_a_good_end(server)
 
 
 async def test_what_the_worker_leaves_is_projected_at_the_next_start(tmp_path: Path) -> None:

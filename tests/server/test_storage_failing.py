@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.server.expectations import (
+    expect_a_good_end,
     expect_accepted,
     expect_led_on,
     expect_no_message,
@@ -79,6 +80,7 @@ async def test_links_lead_on_while_the_inbox_is_locked(tmp_path: Path) -> None:
             await expect_accepted(server, reader, account, other)
             await load.grows(by=200)
         await expect_nothing_lost(server, ledger)
+        await expect_a_good_end(server)
 
 
 async def test_hits_are_accepted_while_the_main_file_is_locked(tmp_path: Path) -> None:
@@ -99,6 +101,7 @@ async def test_hits_are_accepted_while_the_main_file_is_locked(tmp_path: Path) -
             await expect_accepted(server, reader, account, other)
         print(f"caught up {await server.caught_up():.2f} s after the main file was free")
         await expect_nothing_lost(server, ledger)
+        await expect_a_good_end(server)
 
 
 async def test_a_full_disk_loses_nothing_and_heals(small_disk: Path) -> None:
@@ -123,6 +126,7 @@ async def test_a_full_disk_loses_nothing_and_heals(small_disk: Path) -> None:
         print(f"answers {dict(ledger.answers)}")
         print(f"healed {healed_s:.2f} s after there was space, caught up {caught_up_s:.2f} s after the load")
         await expect_nothing_lost(server, ledger)
+        await expect_a_good_end(server)
 
 
 async def disk_runs_full(server: Server, filler: Filler) -> None:

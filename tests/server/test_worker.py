@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.expectations import expect_accepted, expect_led_on, expect_nothing_lost
+from tests.server.expectations import expect_a_good_end, expect_accepted, expect_led_on, expect_nothing_lost
 from tests.server.harness import Server, stopped_worker
 from tests.server.ledger import Ledger
 from tests.server.load import Client, Load, make_mails
@@ -21,15 +21,15 @@ async def test_hits_are_accepted_while_the_worker_stands_still(tmp_path: Path) -
     async with Server(tmp_path / "data") as server, Client(server.port, ledger) as reader:
         account = await server.create_account("north")
         mail, *_ = await make_mails(server, account, ledger, 1)
-        async with Load(server, [account], ledger) as load:
-            async with stopped_worker(server):
-                await server.health_when(lambda state: state["projector_lag_seconds"] > 1, within_s=20)
-                await expect_led_on(server, reader, mail)
-                await expect_accepted(server, reader, account, mail)
-                assert await reader.make_mail(account) is not None
-                await load.grows(by=200)
+        async with Load(server, [account], ledger) as load, stopped_worker(server):
+            await server.health_when(lambda state: state["projector_lag_seconds"] > 1, within_s=20)
+            await expect_led_on(server, reader, mail)
+            await expect_accepted(server, reader, account, mail)
+            assert await reader.make_mail(account) is not None
+            await load.grows(by=200)
         print(f"caught up {await server.caught_up():.2f} s after the worker went on")
         await expect_nothing_lost(server, ledger)
+        await expect_a_good_end(server)
 
 
 async def test_hits_are_accepted_while_the_worker_dies_again_and_again(tmp_path: Path) -> None:
@@ -48,3 +48,4 @@ async def test_hits_are_accepted_while_the_worker_dies_again_and_again(tmp_path:
                 await server.worker_other_than(died)
         print(f"caught up {await server.caught_up():.2f} s after the load")
         await expect_nothing_lost(server, ledger)
+        await expect_a_good_end(server)

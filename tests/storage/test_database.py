@@ -65,6 +65,30 @@ async def test_write_is_all_or_nothing(database: Database, bad: int) -> None:
     assert await ids(database) == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        Change(INSERT, [row(number) for number in (*range(600), 599)]),
+        Change(INSERT, [row(number) for number in (1, 2, 2)]),
+        Change("insert into sample (account_id, id, name) values (:account_id, :id, 'x')", [row(1), row(2), row(2)]),
+    ],
+    ids=["many rows", "few rows", "row by row"],
+)
+async def test_single_change_is_all_or_nothing(database: Database, change: Change) -> None:
+    """Also where it takes no more than one statement, or many."""
+    with pytest.raises(Refused):
+        await database.write(change)
+    assert await ids(database) == []
+
+
+@pytest.mark.parametrize("rows", [1, 3, 600])
+async def test_single_change_that_touches_another_number_of_rows_is_undone(database: Database, rows: int) -> None:
+    """It is known only after it is done."""
+    with pytest.raises(Stale):
+        await database.write(Change(INSERT, [row(number) for number in range(rows)], affects=rows + 1))
+    assert await ids(database) == []
+
+
 @pytest.mark.parametrize("affects", [0, 1, 3])
 async def test_change_that_touches_another_number_of_rows_is_undone(database: Database, affects: int) -> None:
     """Somebody was there before: nothing of the transaction happens."""

@@ -44,6 +44,10 @@ async def test_trimmed_entries_are_gone_from_the_disk(databases: Databases, tmp_
     await journal.append([a_hit(user_agent=f"{NEEDLE} in the log")])
     await journal.trim(upto=journal.head)
     assert files_with_needle(tmp_path) == set()
+    await journal.append([a_hit(user_agent=f"{NEEDLE} after a trim")])
+    assert files_with_needle(tmp_path)
+    await journal.trim(upto=journal.head)
+    assert files_with_needle(tmp_path) == set()
 
 
 async def test_trimmed_entries_that_somebody_reads_are_gone_later(databases: Databases, tmp_path: Path) -> None:

@@ -90,6 +90,24 @@ def test_file_is_never_written_over(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_file_is_on_the_disk_before_it_is_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut leaves the whole file or none, and none of which a token was made."""
+    done, fsync, link = list[str](), os.fsync, os.link
+
+    def noted_fsync(handle: int) -> None:
+        done.append("fsync")
+        fsync(handle)
+
+    def noted_link(draft: Path, path: Path) -> None:
+        done.append("link")
+        link(draft, path)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "link", noted_link)
+    make_key_file(tmp_path / "tracker.db.keys", {1: Key(SECRET)})
+    assert done == ["fsync", "link", "fsync"]
+
+
 def test_file_that_is_not_there_is_no_error(tmp_path: Path) -> None:
     """A new installation has none."""
     assert read_key_file(tmp_path / "tracker.db.keys") is None

@@ -22,12 +22,14 @@ with FileLock(Path(sys.argv[1])):
 
 def test_lock_is_held_by_one(tmp_path: Path) -> None:
     """A second one is told at once, and gets it when the first is done."""
-    path = tmp_path / "lock"
-    with FileLock(path):
-        with pytest.raises(Locked, match="lock is locked by another process"), FileLock(path):
-            pytest.fail("entered")
-        with pytest.raises(Locked), FileLock(path):
-            pytest.fail("entered")
+    path, handles = tmp_path / "lock", Path("/proc/self/fd")
+    with FileLock(path) as held:
+        assert held.path == path
+        before = len(list(handles.iterdir()))
+        for _ in range(3):
+            with pytest.raises(Locked, match="lock is locked by another process"), FileLock(path):
+                pytest.fail("entered")
+        assert len(list(handles.iterdir())) == before
     with FileLock(path):
         pass
 
@@ -54,7 +56,13 @@ def test_lock_is_not_inherited(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with FileLock(path):
         child = subprocess.Popen(
-            [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE, close_fds=False
+            [sys.executable, "-c", "import sys; print('runs', flush=True); sys.stdin.read()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            close_fds=False,
         )
+        assert child.stdout is not None
+        assert child.stdout.readline() == "runs\n"
     with child, FileLock(path):
         child.communicate()

@@ -1,77 +1,150 @@
-"""Messages are stored together, with the recipients, campaigns and topics they name."""
+"""Messages with their recipients and campaigns."""
+
+import asyncio
+from collections.abc import Mapping
 
 import pytest
 
 from tests.storage.databases import Databases
-from tests.storage.samples import ACCOUNT, NOW, OTHER_ACCOUNT, a_message, contents, rows_of
-from tracker.domain.ids import new_id
-from tracker.storage.database import Stale
-from tracker.storage.messages import Messages
+from tests.storage.samples import ACCOUNT, ADDRESS_KEY, NOW, OTHER_ACCOUNT, a_message, contents, rows_of
+from tracker.storage.database import Refused
+from tracker.storage.messages import Message, Messages, NewMessage
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_numbers_grow_by_the_messages_of_a_call(databases: Databases) -> None:
-    """One row for each campaign and topic, whatever one statement holds."""
+async def recipient_of(messages: Messages, new: NewMessage) -> bytes:
+    """Whom it was stored for."""
+    return (await messages.add(new))[new.id]
+
+
+async def test_message_is_found_as_it_was_made(databases: Databases) -> None:
+    """With all it was made with, until the sender says when it was sent."""
     messages = Messages(databases.main)
-    for calls in (3, 600):
-        made = [a_message(address=f"{n}@example.com", topic="offers" if n % 3 else None) for n in range(calls)]
-        assert len(await messages.add(*made)) == calls
-    assert [(row["name"], row["messages"]) for row in await rows_of(databases, "campaigns")] == [("spring", 603)]
-    assert [(row["name"], row["messages"]) for row in await rows_of(databases, "topics")] == [("offers", 402)]
-
-
-async def test_campaigns_and_topics_of_one_call_are_counted_apart(databases: Databases) -> None:
-    """Each begins with its own first message."""
-    made = [a_message(campaign=name, topic=name, created_at=NOW + n) for n, name in enumerate("aba")]
-    await Messages(databases.main).add(*made)
-    found = [(row["name"], row["messages"], row["first_message_at"]) for row in await rows_of(databases, "campaigns")]
-    assert found == [("a", 2, NOW), ("b", 1, NOW + 1)]
-    found = [(row["name"], row["messages"], row["created_at"]) for row in await rows_of(databases, "topics")]
-    assert found == [("a", 2, NOW), ("b", 1, NOW + 1)]
-
-
-async def test_same_address_twice_is_one_recipient_with_the_last_external_id(databases: Databases) -> None:
-    """In one call as in two; a message without one changes nothing."""
-    messages = Messages(databases.main)
-    made = [a_message(external_id=given) for given in ("one", "two", None)]
-    recipients = await messages.add(*made)
-    assert set(recipients) == {new.id for new in made}
-    [row] = await rows_of(databases, "recipients")
-    assert set(recipients.values()) == {row["id"]}
-    assert row["external_id"] == "two"
-    later = await messages.add(a_message(external_id="three"), a_message())
-    assert set(later.values()) == {row["id"]}
-    [row] = await rows_of(databases, "recipients")
-    assert row["external_id"] == "three"
-
-
-async def test_each_account_has_recipients_of_its_own(databases: Databases) -> None:
-    """A message is never joined to the recipient of another account."""
-    messages = Messages(databases.main)
-    first = await messages.add(a_message())
-    second = await messages.add(a_message(account=OTHER_ACCOUNT))
-    owners = {row["id"]: row["account_id"] for row in await rows_of(databases, "recipients")}
-    assert [owners[recipient] for recipient in (*first.values(), *second.values())] == [ACCOUNT, OTHER_ACCOUNT]
-
-
-async def test_messages_are_stored_all_or_none(databases: Databases) -> None:
-    """One that cannot be stored leaves nothing of the others, not even their campaign."""
-    twice = a_message()
-    before = await contents(databases, "messages", "recipients", "campaigns", "topics")
-    with pytest.raises((ValueError, Stale)):
-        await Messages(databases.main).add(a_message(topic="offers"), twice, twice)
-    assert await contents(databases, "messages", "recipients", "campaigns", "topics") == before
-
-
-async def test_sent_messages_are_those_of_the_account(databases: Databases) -> None:
-    """Of another account's message it is neither told nor kept when it was sent."""
-    messages, ours, theirs = Messages(databases.main), a_message(), a_message(account=OTHER_ACCOUNT)
-    await messages.add(ours)
-    await messages.add(theirs)
-    found = await messages.mark_sent(ACCOUNT, {ours.id: NOW + 1, theirs.id: NOW + 2, new_id(): NOW + 3})
-    assert found == {ours.id}
-    assert {row["id"]: row["sent_at"] for row in await rows_of(databases, "messages")} == {
-        ours.id: NOW + 1,
-        theirs.id: None,
+    metadata: Mapping[str, str | int | float | bool | None] = {
+        "segment": "b",
+        "size": 3,
+        "share": 0.5,
+        "vip": True,
+        "none": None,
+        "odd": 'é"\u2028\0',
     }
+    new = a_message(external_id="crm-1", topic="offers", metadata=metadata, opens=False)
+    recipient = await recipient_of(messages, new)
+    assert await messages.find(ACCOUNT, new.id) == Message(
+        id=new.id,
+        recipient=recipient,
+        campaign="spring",
+        topic="offers",
+        email="Ada@Example.com",
+        external_id="crm-1",
+        metadata=metadata,
+        opens=False,
+        clicks=True,
+        created_at=NOW,
+        sent_at=None,
+    )
+    assert await messages.address_key_of(ACCOUNT, recipient) == ADDRESS_KEY
+
+
+async def test_same_address_is_the_same_recipient(databases: Databases) -> None:
+    """Twice the same address is two messages to one."""
+    messages = Messages(databases.main)
+    first = await recipient_of(messages, a_message(created_at=1))
+    assert await recipient_of(messages, a_message(created_at=2, email="ada@EXAMPLE.com")) == first
+    [recipient] = await rows_of(databases, "recipients")
+    assert recipient["created_at"] == 1
+    assert [row["email"] for row in await rows_of(databases, "messages")] == ["Ada@Example.com", "ada@EXAMPLE.com"]
+
+
+async def test_another_spelling_of_the_local_part_is_another_recipient(databases: Databases) -> None:
+    """A15.5: two people, and one opt-out."""
+    messages = Messages(databases.main)
+    first = await recipient_of(messages, a_message())
+    assert first != await recipient_of(messages, a_message(address="Ada@example.com"))
+    assert {bytes(row["address_key"]) for row in await rows_of(databases, "recipients")} == {ADDRESS_KEY}
+
+
+async def test_same_address_is_another_recipient_in_another_account(databases: Databases) -> None:
+    """No number and no row crosses from one account to another."""
+    messages = Messages(databases.main)
+    mine, theirs = a_message(), a_message(account=OTHER_ACCOUNT)
+    recipient = await recipient_of(messages, theirs)
+    assert recipient != await recipient_of(messages, mine)
+    assert await messages.find(ACCOUNT, theirs.id) is None
+    assert await messages.find(OTHER_ACCOUNT, mine.id) is None
+    with pytest.raises(LookupError):
+        await messages.address_key_of(ACCOUNT, recipient)
+    assert await messages.contexts(ACCOUNT, [mine.id, theirs.id]) == {mine.id: ("spring", None)}
+
+
+async def test_latest_external_id_is_kept(databases: Databases) -> None:
+    """A message keeps the one it was made with; one that is not given takes none away."""
+    messages = Messages(databases.main)
+    given = [None, "crm-1", None, "crm-2", None]
+    kept = []
+    for external_id in given:
+        await messages.add(a_message(external_id=external_id))
+        kept.append((await rows_of(databases, "recipients"))[0]["external_id"])
+    assert kept == [None, "crm-1", "crm-1", "crm-2", "crm-2"]
+    assert [row["external_id"] for row in await rows_of(databases, "messages")] == given
+
+
+async def test_external_id_may_be_shared(databases: Databases) -> None:
+    """It is the customer's, and not for us to judge."""
+    messages = Messages(databases.main)
+    await messages.add(a_message(external_id="crm-1"))
+    await messages.add(a_message(external_id="crm-1", address="bob@example.com"))
+    assert len(await rows_of(databases, "recipients")) == 2
+
+
+async def test_campaign_comes_into_being_with_its_first_message(databases: Databases) -> None:
+    """And counts the others."""
+    messages = Messages(databases.main)
+    for created_at, campaign in ((5, "spring"), (7, "spring"), (6, "autumn")):
+        await messages.add(a_message(created_at=created_at, campaign=campaign))
+    await messages.add(a_message(account=OTHER_ACCOUNT, created_at=1))
+    campaigns = [tuple(row.values()) for row in await rows_of(databases, "campaigns")]
+    assert campaigns == [(ACCOUNT, "autumn", 6, 1), (ACCOUNT, "spring", 5, 2), (OTHER_ACCOUNT, "spring", 1, 1)]
+
+
+async def test_message_that_is_refused_leaves_nothing(databases: Databases) -> None:
+    """Neither a recipient nor a campaign, nor one message more in its count."""
+    messages = Messages(databases.main)
+    new = a_message()
+    await messages.add(new)
+    tables = ("campaigns", "recipients", "messages")
+    before = await contents(databases, *tables)
+    for bad in (
+        a_message(id=new.id, external_id="crm-9"),
+        a_message(id=new.id, address="bob@example.com", campaign="autumn"),
+        a_message(created_at=2**63, address="bob@example.com", campaign="autumn"),
+    ):
+        with pytest.raises(Refused):
+            await messages.add(bad)
+        assert await contents(databases, *tables) == before
+
+
+async def test_messages_made_at_once_share_their_recipient(databases: Databases) -> None:
+    """A mailer may ask for many at a time."""
+    messages = Messages(databases.main)
+    made = (a_message(external_id=f"crm-{n}") for n in range(30))
+    recipients = await asyncio.gather(*(recipient_of(messages, one) for one in made))
+    assert len(set(recipients)) == 1
+    assert [row["messages"] for row in await rows_of(databases, "campaigns")] == [30]
+
+
+async def test_contexts_are_of_those_that_exist(databases: Databases) -> None:
+    """Whatever a token names, and however many."""
+    messages = Messages(databases.main)
+    new = [a_message(topic=f"topic {number}") for number in range(5)]
+    for one in new:
+        await messages.add(one)
+    gone = [number.to_bytes(16, "big") for number in range(3_000)]
+    assert await messages.contexts(ACCOUNT, [*gone, *(one.id for one in new)]) == {
+        one.id: ("spring", one.topic) for one in new
+    }
+    assert await messages.contexts(ACCOUNT, []) == {}
+    assert await messages.find(ACCOUNT, gone[0]) is None
+    with pytest.raises(LookupError):
+        await messages.address_key_of(ACCOUNT, bytes(16))

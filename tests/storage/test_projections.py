@@ -36,7 +36,13 @@ def a_projection(old: int = 0, new: int = 3) -> Projection:
         campaign_counts=[CampaignCount(ACCOUNT, "spring", "opened", "human", 1, 1)],
         refused=[
             RefusedRow(
-                account_id=ACCOUNT, journal_key=3, message_id=MESSAGE, type="x", occurred_at=1, error="ValueError"
+                hit="{}",
+                account_id=ACCOUNT,
+                journal_key=3,
+                message_id=MESSAGE,
+                type="x",
+                occurred_at=1,
+                error="ValueError",
             )
         ],
         dropped=2,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
 import subprocess
 import sys
@@ -252,6 +253,14 @@ async def test_scrub_waits_for_nobody(path: Path) -> None:
         assert await database.scrub()
         # Its patience with others who write is as it was.
         assert [tuple(row.values()) for row in await database.change("pragma busy_timeout")] == [(60_000,)]
+
+
+async def test_parameters_are_never_logged(database: SQLite, caplog: pytest.LogCaptureFixture) -> None:
+    """B-22: not even where everything else is."""
+    caplog.set_level(logging.DEBUG)
+    await database.fetch("select :address as address", address="ada@example.com")
+    await add(database, 1, name="ada@example.com")
+    assert "ada@example.com" not in caplog.text
 
 
 async def test_rows_inserted_alone_are_bound_by_position(database: SQLite) -> None:

@@ -23,7 +23,7 @@ ROUTES = {
     ("POST", "/v1/suppressions/01935f2e-7c11-7cc2-b0f5-5d9f8ac7a9d1/lift"): "suppressions:write",
 }
 
-every_route = pytest.mark.parametrize(("method", "path"), ROUTES, ids=" ".join)
+every_route = pytest.mark.parametrize(("method", "path"), list(ROUTES))
 
 
 def spoilt(key: str) -> dict[str, str]:

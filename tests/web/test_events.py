@@ -15,7 +15,6 @@ from tests.web.serving import (
     Served,
     click_of,
     locked,
-    pointers_of,
     problem_of,
     until,
 )
@@ -291,60 +290,6 @@ async def test_cursor_is_good_for_its_own_question_only(story: Story) -> None:
     assert len(good.json()["data"]) == 9
 
 
-BAD_QUERIES: dict[str, tuple[str, list[str]]] = {
-    "an unknown parameter": ("foo=1", ["#/foo"]),
-    "an unknown parameter beside a known one": ("campaign=a&Limit=1", ["#/Limit"]),
-    "an address": ("email=ada%40example.com", ["#/email"]),
-    "a parameter given twice": ("campaign=a&campaign=b", ["#/campaign"]),
-    "a type that is none": ("type=opend", ["#/type"]),
-    "a type among others": ("type=opened&type=", ["#/type"]),
-    "a verdict that is none": ("verdict=robot", ["#/verdict"]),
-    "an order that is none": ("order=up", ["#/order"]),
-    "a recipient that is an address": ("recipient=ada%40example.com", ["#/recipient"]),
-    "a message that is no id": ("message=42", ["#/message"]),
-    "an empty external id": ("external_id=", ["#/external_id"]),
-    "a long external id": (f"external_id={'x' * 201}", ["#/external_id"]),
-    "an empty campaign": ("campaign=", ["#/campaign"]),
-    "a topic with a slash": ("topic=a%2Fb", ["#/topic"]),
-    "a time without offset": ("since=2026-11-22T10:00:00", ["#/since"]),
-    "a day": ("until=2026-11-22", ["#/until"]),
-    "a day that is none": ("until=2026-02-30T10:00:00Z", ["#/until"]),
-    "no rows": ("limit=0", ["#/limit"]),
-    "too many rows": ("limit=1001", ["#/limit"]),
-    "minus one row": ("limit=-1", ["#/limit"]),
-    "half a row": ("limit=1.5", ["#/limit"]),
-    "a limit in words": ("limit=ten", ["#/limit"]),
-    "a limit in other digits": ("limit=%D9%A3", ["#/limit"]),
-    "an endless limit": (f"limit={'9' * 5_000}", ["#/limit"]),
-    "an empty limit": ("limit=", ["#/limit"]),
-    "two flaws": ("type=x&order=y", ["#/type", "#/order"]),
-}
-
-
-@pytest.mark.parametrize(("query", "pointers"), BAD_QUERIES.values(), ids=BAD_QUERIES)
-async def test_query_is_refused_by_name(resident: Customer, query: str, pointers: list[str]) -> None:
-    """422 that names what is wrong; nothing is guessed or ignored."""
-    assert pointers_of(await resident.api.get(f"/v1/events?{query}")) == pointers
-
-
-BAD_SEARCHES: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "an unknown field": ({"foo": 1}, ["#/foo"]),
-    "an address that is none": ({"email": "ada"}, ["#/email"]),
-    "a type that is none": ({"type": ["opened", "x"]}, ["#/type"]),
-    "a type that is no text": ({"type": [1]}, ["#/type/0"]),
-    "no rows": ({"limit": 0}, ["#/limit"]),
-    "too many rows": ({"limit": 1_001}, ["#/limit"]),
-    "a limit in words": ({"limit": "10"}, ["#/limit"]),
-    "three flaws": ({"limit": 0, "order": "x", "message": "x"}, ["#/message", "#/order", "#/limit"]),
-}
-
-
-@pytest.mark.parametrize(("question", "pointers"), BAD_SEARCHES.values(), ids=BAD_SEARCHES)
-async def test_search_is_refused_by_name(resident: Customer, question: dict[str, Any], pointers: list[str]) -> None:
-    """As the list, with every flaw that is found."""
-    assert pointers_of(await resident.api.post("/v1/events/search", json=question)) == pointers
-
-
 async def test_feed_has_no_gaps(story: Story) -> None:
     """Asking again with `after=next` gives each change once, in the order of its number, from the first on."""
     seen: list[Event] = []
@@ -366,24 +311,6 @@ async def test_feed_begins_at_the_beginning(story: Story) -> None:
     answer = (await story.larkspur.api.get("/v1/events/feed")).json()
     assert (answer["data"][0]["sequence"], answer["next"]) == (1, 21)
     assert (await story.larkspur.api.get("/v1/events/feed?after=9000")).json() == {"data": [], "next": 9000}
-
-
-@pytest.mark.parametrize(
-    ("query", "pointer"),
-    [
-        ("wait=10", "#/wait"),
-        ("type=opened", "#/type"),
-        ("after=-1", "#/after"),
-        ("after=x", "#/after"),
-        ("after=9223372036854775808", "#/after"),
-        ("after=1&after=2", "#/after"),
-        ("limit=0", "#/limit"),
-        ("limit=1001", "#/limit"),
-    ],
-)
-async def test_feed_refuses_what_it_does_not_know(resident: Customer, query: str, pointer: str) -> None:
-    """Waiting is not built yet, and is not silently ignored."""
-    assert pointers_of(await resident.api.get(f"/v1/events/feed?{query}")) == [pointer]
 
 
 async def test_reads_see_what_was_acknowledged(served: Served, customer: Customer) -> None:
@@ -408,7 +335,7 @@ async def test_answer_says_how_far_it_is_behind(served: Served, customer: Custom
     with locked(served.files.main):
         assert (await served.reader.get(made["open_url"])).status_code == 200
         paths = ("/v1/events", "/v1/events/feed", f"/v1/messages/{made['id']}")
-        async with asyncio.timeout(1.8):
+        async with asyncio.timeout(2.5):
             answers = await asyncio.gather(*(customer.api.get(path) for path in paths))
         for answer in answers:
             assert answer.status_code == 200

@@ -158,6 +158,14 @@ async def test_opt_outs_of_another_account_cannot_be_seen(served: Served, custom
     assert not await rook.may_write_to(EMAIL)
 
 
+async def test_row_of_another_account_never_counts(served: Served, customer: Customer) -> None:
+    """Not even one with the same key: the account is part of every question (B-7)."""
+    rook = await served.customer("Rook")
+    await opted_out(served, customer, EMAIL)
+    served.inbox(f"update suppressions set account_id = x'{rook.id.hex()}'")
+    assert await customer.may_write_to(EMAIL)
+
+
 async def test_same_address_has_unrelated_keys_in_two_accounts(served: Served, customer: Customer) -> None:
     """Not even the database tells that two senders know the same person (A15.8)."""
     rook = await served.customer("Rook")

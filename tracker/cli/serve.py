@@ -15,7 +15,6 @@ from typing import Any
 import click
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..app import App, create_app, create_worker
 from ..settings import Settings, from_environment
@@ -23,6 +22,7 @@ from ..storage.installation import Files, Prepared, files_of
 from ..storage.locks import FileLock, Locked
 from .opening import prepared
 from .output import json_option, show
+from .protocol import Protocol
 
 _BACKLOG = 2_048
 _KEEP_ALIVE_S = 5
@@ -139,33 +139,13 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's, whose answer to what is no HTTP is for no cache either."""
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the signature is uvicorn's
-        self.transport.write(_NOT_HTTP)
-        self.transport.close()
-
-
-_NOT_HTTP = (
-    b"HTTP/1.1 400 Bad Request\r\n"
-    b"content-type: text/plain; charset=utf-8\r\n"
-    b"content-length: 30\r\n"
-    b"cache-control: no-store\r\n"
-    b"referrer-policy: no-referrer\r\n"
-    b"x-content-type-options: nosniff\r\n"
-    b"connection: close\r\n\r\n"
-    b"This is not an HTTP request.\r\n"
-)
-
-
 def _run(settings: Settings, app: App, listener: socket.socket) -> None:
     # Our types of ASGI are Starlette's, which are looser than uvicorn's.
     asgi: Any = app
     config = uvicorn.Config(
         ProxyHeadersMiddleware(asgi, trusted_hosts=settings.proxies) if settings.proxies else asgi,
         loop="uvloop",
-        http=_Protocol,
+        http=Protocol,
         ws="none",
         interface="asgi3",
         lifespan="on",
@@ -179,11 +159,12 @@ def _run(settings: Settings, app: App, listener: socket.socket) -> None:
     )
     # Its warnings are about what any stranger may send.
     logging.getLogger("uvicorn").setLevel("ERROR")
-    # uvicorn raises the signal that ended it again: being told to stop is no failure.
+    server = _Server(config, app)
+    # Until uvicorn listens for signals itself; it also raises the one that ended it again, and that is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, server.handle_exit)
     try:
-        _Server(config, app).run(sockets=[listener])
+        server.run(sockets=[listener])
     except SystemExit:
         raise click.ClickException("the server could not start: the reason stands above") from None
 
@@ -202,7 +183,7 @@ async def _work(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    loop.add_reader(sys.stdin.fileno(), ended.set)
+    loop.add_reader(sys.stdin.fileno(), _pipe_closed, loop, ended)
     lock = await _lock_when_free(files_of(settings.database_url).worker_lock, ended)
     if lock is None:
         return
@@ -211,6 +192,12 @@ async def _work(settings: Settings) -> None:
             await ended.wait()
     finally:
         lock.__exit__(None, None, None)
+
+
+def _pipe_closed(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    # The end of a file stays readable: heard once, it would be told again at every turn.
+    loop.remove_reader(sys.stdin.fileno())
+    ended.set()
 
 
 async def _lock_when_free(path: Path, ended: asyncio.Event) -> FileLock | None:

@@ -19,15 +19,13 @@ _DELIMITERS = (
     (r"\{%", r"%\}"),
     (r"<%", r"%>"),  # ERB, EJS
     (r"\*\|", r"\|\*"),  # Mailchimp
-    (r"%%=", r"=%%"),  # Salesforce
+    (r"%%", r"%%"),  # Salesforce
+    (r"\[\[", r"\]\]"),  # Mailjet
 )
 # Looking no further than the next opening keeps many openings without an end from taking quadratic time.
 _DELIMITED = "|".join(rf"{start}(?:(?!{start}|{end}).)*+{end}" for start, end in _DELIMITERS)
-_NAMED = (
-    r"%%[A-Za-z_][\w .:-]*+%%"  # Salesforce; "100%%&b=50%%" holds none
-    r"|\[\[ *+[A-Za-z_][^][\n]*+\]\]"  # Mailjet; "[[1,2]]" is JSON
-    r"|%recipient(?:\.[\w.-]++)?+%|%(?:tag_|mailing_list_)?+unsubscribe_url%"  # Mailgun
-)
+# A link left alone by mistake is not counted; one tracked by mistake would lead to the tag, not to what fills it.
+_NAMED = r"%recipient(?:\.[\w.-]++)?+%|%(?:tag_|mailing_list_)?+unsubscribe_url%"  # Mailgun
 MERGE_TAG = f"{_DELIMITED}|{_NAMED}"
 """A place that the sender's mailer fills in later; the pattern asks for its opening and its closing part."""
 

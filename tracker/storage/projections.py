@@ -52,13 +52,14 @@ class CampaignCount(msgspec.Struct, frozen=True):
 
 
 class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A journal row that cannot be made into an event."""
+    """A journal row that cannot be made into an event; ``hit`` is the whole of it, as JSON with bytes in base64."""
 
     account_id: bytes
     journal_key: int
     message_id: bytes
     type: str
     occurred_at: int
+    hit: str
     error: str
 
 

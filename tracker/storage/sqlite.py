@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Self, TypeVar
@@ -132,8 +134,10 @@ class SQLite:
             with _translated():
                 return work()
 
-        loop = asyncio.get_running_loop()
-        return await asyncio.shield(loop.run_in_executor(self._thread, translated))
+        working = asyncio.get_running_loop().run_in_executor(self._thread, translated)
+        # Whoever waits may be cancelled meanwhile, and then nobody is left to hear of a failure.
+        working.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(working)
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -152,7 +156,7 @@ class SQLite:
                 connection.row_factory = sqlite3.Row
                 connection.execute(f"pragma busy_timeout = {self._patience_ms}")
                 for pragma, wanted in _DURABLE.items():
-                    _set(connection, pragma, wanted, self._path)
+                    _patiently(partial(_set, connection, pragma, wanted, self._path), self._patience_ms / 1000)
             except BaseException:
                 connection.close()
                 raise
@@ -177,13 +181,23 @@ def _bound(sql: str, params: dict[str, object]) -> tuple[str, dict[str, object] 
 
 
 def _is_one_statement(change: Change) -> bool:
-    return (
-        change.affects is None and len(change.rows) <= _WIDEST_INSERT and take_apart(change.sql) is not None
-    )
+    return change.affects is None and len(change.rows) <= _WIDEST_INSERT and take_apart(change.sql) is not None
 
 
 def _in_order(row: Values, names: tuple[str, ...]) -> tuple[object, ...]:
     return row if isinstance(row, tuple) else tuple(row[name] for name in names)
+
+
+def _patiently(work: Callable[[], None], patience_s: float) -> None:
+    """Two that first switch a file to WAL at once meet, and SQLite's own patience does not cover that."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return work()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _set(connection: sqlite3.Connection, pragma: str, wanted: str | int, path: Path) -> None:

@@ -54,8 +54,7 @@ def _too_large(limit: int) -> Problem:
     return Problem(
         "too-large",
         f"The body may have at most {limit:,} bytes ({_readable(limit)}).",
-        # What is left of the body is not read: the connection cannot be used again.
-        headers={"Connection": "close"},
+        # The connection stays: closed on a client that still sends, it would lose this answer.
         limit=limit,
     )
 

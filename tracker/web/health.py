@@ -15,6 +15,8 @@ from ..workers.backlog import Backlog
 from ..workers.writer import EventWriter
 
 _PATIENCE_S = 0.5
+_BEHIND_S = 5.0
+"""A projector this far behind is stuck, or has more to do than it can."""
 
 
 class Health:
@@ -39,7 +41,8 @@ class Health:
         """200 with how storage and the projector are, or 503 while draining."""
         lag_s = await self._lag_s()
         storage = self._storage(lag_s is None or self._writer.failing)
-        good = storage == "ok" and not self._writer.refusing and self._worker_alive() and not self.draining
+        behind = lag_s is not None and lag_s > _BEHIND_S
+        good = storage == "ok" and not (behind or self._writer.refusing or self.draining) and self._worker_alive()
         state = {"status": "ok" if good else "degraded", "storage": storage, "projector_lag_seconds": lag_s}
         return _json(state, 503 if self.draining else 200)
 

@@ -49,7 +49,7 @@ class Site:
             return self._pages.unavailable(_RETRY_AFTER_S)
         problem = Problem(
             "unavailable",
-            "The database does not answer. Nothing was changed that was not answered: ask again.",
+            "The database does not answer. What was asked for may or may not have been done: ask again.",
             headers={"Retry-After": str(_RETRY_AFTER_S)},
         )
         return problem_response(problem, self._base_url)

@@ -100,7 +100,10 @@ class Tracking:
             await self._pages.not_found()(scope, receive, send)
             return
         if scope["method"] == "GET":
-            await self._keep(_hit(_CLICKED, link, scope))
+            try:
+                await self._keep(_hit(_CLICKED, link, scope))
+            except Exception as error:  # noqa: BLE001 - a link leads on, whatever happens to us
+                log.error("a click could not be recorded: %s", type(error).__name__)
         location = (link.destination or "").encode("ascii")
         headers = [(b"location", location), *_REDIRECT_HEADERS]
         await send({"type": "http.response.start", "status": 302, "headers": headers})

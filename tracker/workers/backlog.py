@@ -46,8 +46,13 @@ class Backlog:
     async def turn(self) -> None:
         """Trim what is projected, and judge the ceiling."""
         mark = await self._projections.mark()
-        self._hold(self._journal.head - mark > self._ceiling)
+        self._hold(await self._is_full(mark))
         await self._journal.trim(upto=mark)
+
+    async def _is_full(self, mark: int) -> bool:
+        """A key may stand for no row: only where there is one can the projector bring the mark forward."""
+        limit = self._journal.head - self._ceiling
+        return limit > mark and await self._journal.holds(after=mark, upto=limit)
 
     async def caught_up(self, *, patience_s: float = 1.0, poll_s: float = 0.02) -> float | None:
         """Wait until all that was acknowledged before this call can be seen.

@@ -7,14 +7,20 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Self
 
+import msgspec
+
 from ..domain.events import JournalRow
-from ..storage.database import Row, Stale, Unavailable
+from ..storage.database import Row
 from ..storage.journal import Journal, journal_row
 from ..storage.messages import Messages
 from ..storage.projections import CountKey, Projection, Projections, RefusedRow
 from .slices import Contexts, project
 
 log = logging.getLogger(__name__)
+
+# What a row can do to us, ``Refused`` among them. Whatever else goes wrong - no memory, no descriptor, no database -
+# is not the row's fault: the slice stays in the journal until it passes.
+_OF_A_ROW = (ValueError, TypeError, LookupError, ArithmeticError)
 
 
 class Projector:
@@ -32,7 +38,7 @@ class Projector:
         *,
         slice_rows: int = 2_000,
         gather_s: float = 0.25,
-        longest_pause_s: float = 10.0,
+        longest_pause_s: float = 2.0,
     ) -> None:
         self._journal = journal
         self._messages = messages
@@ -73,9 +79,7 @@ class Projector:
     async def _project(self, mark: int, rows: Sequence[Row]) -> None:
         try:
             await self._store(mark, rows)
-        except (Unavailable, Stale):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a row may do, the mark has to go on
+        except _OF_A_ROW as error:
             if len(rows) == 1:
                 await self._set_aside(mark, rows[0], error)
                 return
@@ -111,6 +115,7 @@ class Projector:
             message_id=row["message_id"],
             type=row["type"],
             occurred_at=row["occurred_at"],
+            hit=msgspec.json.encode(row).decode(),
             error=type(error).__name__,
         )
         await self._projections.store(Projection(old=mark, new=row["id"], refused=[refused]), {})

@@ -113,7 +113,10 @@ class EventWriter:
             try:
                 await self._write(batch)
             except Exception as error:  # noqa: BLE001 - the writer outlives whatever storage does
-                await self._recover(error)
+                if self._closing:
+                    self._abandon(error)
+                else:
+                    await self._recover(error)
 
     async def _write(self, batch: list[_Waiting]) -> None:
         late = asyncio.get_running_loop().call_later(self._patience_s, self._give_up, batch)

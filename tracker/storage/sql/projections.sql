@@ -33,6 +33,6 @@ on conflict (account_id, campaign, type, verdict) do update
 set total = campaign_counts.total + excluded.total, uniques = campaign_counts.uniques + excluded.uniques
 
 -- name: refuse!
-insert into refused (account_id, journal_key, message_id, type, occurred_at, error)
-values (:account_id, :journal_key, :message_id, :type, :occurred_at, :error)
+insert into refused (account_id, journal_key, message_id, type, occurred_at, hit, error)
+values (:account_id, :journal_key, :message_id, :type, :occurred_at, :hit, :error)
 on conflict do nothing

@@ -141,13 +141,14 @@ create table projection (
 
 insert into projection (name, mark, dropped) values ('journal', 0, 0);
 
--- Journal rows that could not be made into events, with the reason; no address and no user agent.
+-- Journal rows that could not be made into events, with the reason; kept whole, for a release that can.
 create table refused (
     account_id bytea not null,
     journal_key bigint not null,
     message_id bytea not null,
     type text not null,
     occurred_at bigint not null,
+    hit text not null,
     error text not null,
     primary key (account_id, journal_key)
 );
