@@ -1,11 +1,15 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
 COPY requirements.lock pyproject.toml README.md LICENSE ./
-RUN python -m venv /opt/tracker \
-    && /opt/tracker/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+COPY .ci/build.lock .ci/build.lock
 COPY tracker tracker
 COPY static static
-RUN /opt/tracker/bin/pip install --no-cache-dir --no-deps .
+RUN python -m venv /opt/tracker \
+    && /opt/tracker/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
+    && python -m venv /opt/build \
+    && /opt/build/bin/pip install --no-cache-dir --require-hashes -r .ci/build.lock \
+    && /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /opt/wheel . \
+    && /opt/tracker/bin/pip install --no-cache-dir --no-deps /opt/wheel/tracker-*.whl
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin tracker \
