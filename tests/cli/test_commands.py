@@ -109,6 +109,7 @@ def test_keys_are_listed_without_their_secrets(run: Run, account: dict[str, Any]
 
 def test_empty_list_says_what_to_do(run: Run) -> None:
     """An empty table explains itself."""
+    run("migrate")
     assert run("key", "list", "--json").json == {"data": []}
     assert "tracker account create NAME" in run("key", "list").out
 
@@ -150,8 +151,16 @@ def test_wrong_use_is_explained(run: Run, folder: Path, arguments: tuple[str, ..
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", [("check",), ("key", "list"), ("key", "revoke", "00" * 8), ("rotate-keys",)])
+def test_look_makes_no_installation(run: Run, folder: Path, command: tuple[str, ...]) -> None:
+    """A misspelt name is an error, not a new database with new keys."""
+    run(*command).failed_with("there is no database tracker.db", "TRACKER_DATABASE_URL")
+    assert list(folder.iterdir()) == []
+
+
 def test_account_that_is_none_is_an_error(run: Run) -> None:
     """With the command that makes one."""
+    run("migrate")
     run("key", "create", "00" * 8).failed_with("00" * 8, "tracker account create NAME")
 
 
@@ -168,6 +177,7 @@ def test_migrate_says_what_it_did(run: Run) -> None:
 def test_check_shows_the_settings_that_hold(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the environment or by default, and the signing keys by their numbers."""
     monkeypatch.setenv("TRACKER_BASE_URL", "https://t.example.com")
+    run("migrate")
     shown = run("check", "--json").json
     assert (shown["ok"], shown["signing_keys"]) == (True, [1])
     assert shown["settings"]["base_url"] == "https://t.example.com"
@@ -180,6 +190,7 @@ def test_check_shows_the_settings_that_hold(run: Run, monkeypatch: pytest.Monkey
 def test_check_shows_no_secret(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys in the environment are set, and that is all that is said."""
     monkeypatch.setenv("TRACKER_SECRET_KEYS", f"1:{'A' * 43},7:{'B' * 43}")
+    run("migrate")
     for ran in (run("check"), run("check", "--json")):
         assert ran.status == 0
         assert "A" * 43 not in ran.out + ran.err

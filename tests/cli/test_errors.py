@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import Run
 
 GARBAGE = b"This is not a database. " * 400
-COMMANDS = (("account", "create", "Rook"), ("check",), ("migrate",), ("key", "list"), ("serve", "--port", "0"))
+COMMANDS = (("account", "create", "Rook"), ("migrate",), ("migrate",), ("key", "list"), ("serve", "--port", "0"))
 
 every_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 
@@ -91,11 +91,11 @@ def test_another_key_is_refused_by_its_number(run: Run, monkeypatch: pytest.Monk
     """Links in mails already sent need the old one; its secret is never shown."""
     run("account", "create", "Larkspur")
     monkeypatch.setenv("TRACKER_SECRET_KEYS", f"1:{'A' * 43}")
-    ran = run("check")
+    ran = run("migrate")
     ran.failed_with("signing key 1")
     assert "A" * 43 not in ran.err
     monkeypatch.setenv("TRACKER_SECRET_KEYS", f"2:{'A' * 43}")
-    run("check").failed_with("signing key 1 is missing")
+    run("migrate").failed_with("signing key 1 is missing")
 
 
 BAD_SETTINGS = {
@@ -119,7 +119,7 @@ BAD_SETTINGS = {
 
 
 @pytest.mark.parametrize(("name", "value"), sorted(BAD_SETTINGS))
-@pytest.mark.parametrize("command", [("check",), ("account", "create", "Rook"), ("serve", "--json")], ids=" ".join)
+@pytest.mark.parametrize("command", [("migrate",), ("account", "create", "Rook"), ("serve", "--json")], ids=" ".join)
 def test_bad_setting_is_named(
     run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], name: str, value: str
 ) -> None:

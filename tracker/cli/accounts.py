@@ -10,7 +10,7 @@ from ..domain.ids import BadId, parse_account_id
 from ..domain.times import written_time
 from ..settings import from_environment
 from ..storage.accounts import SCOPES, ApiKey
-from .opening import opened_accounts
+from .opening import opened_accounts, prepared
 from .output import json_option, show, table
 
 _LONGEST_NAME = 200
@@ -39,7 +39,9 @@ def account_create(name: str, as_json: bool) -> None:
 
 
 async def _create(name: str) -> tuple[str, str]:
-    async with opened_accounts(from_environment()) as accounts:
+    settings = from_environment()
+    await prepared(settings)
+    async with opened_accounts(settings) as accounts:
         made, written = await accounts.create(name)
     return made.id.hex(), written
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 import click
 
 from ..settings import Settings, from_environment
-from .opening import prepared
+from .opening import existing, prepared
 from .output import json_option, show, table
 
 
@@ -26,10 +26,10 @@ def migrate(as_json: bool) -> None:
 def check(as_json: bool) -> None:
     """Show the settings that hold, without secrets, and whether the installation can be served.
 
-    Changes nothing that "serve" would not change.
+    Creates nothing: "serve" and "account create" do.
     """
     settings = from_environment()
-    files, done = asyncio.run(prepared(settings))
+    files, done = asyncio.run(existing(settings))
     shown = _without_secrets(settings)
     lines = [(f"TRACKER_{option.name.upper()}", str(shown[option.name] or "-")) for option in fields(Settings)]
     numbers = sorted(done.keyring.fingerprints())

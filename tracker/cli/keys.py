@@ -10,7 +10,7 @@ from ..settings import Settings, from_environment
 from ..storage.installation import Files
 from ..storage.keyfile import add_key, next_key_number, written_key
 from ..storage.locks import FileLock
-from .opening import keys_of, prepared
+from .opening import existing, keys_of, prepared
 from .output import json_option, show
 
 _SIGNS_AFTER_MS = 10_000
@@ -58,7 +58,7 @@ def _explain(secret_keys: str, signing_key: int | None, *, as_json: bool) -> Non
 
 
 def _rotate(settings: Settings, *, as_json: bool) -> None:
-    files, _ = asyncio.run(prepared(settings))
+    files, _ = asyncio.run(existing(settings))
     number = _added(files)
     _, done = asyncio.run(prepared(settings))  # which records the fingerprint of the new key
     fixed = settings.signing_key is not None

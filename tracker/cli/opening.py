@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from ..domain.keys import BadKeyring, Key
 from ..settings import Settings
 from ..storage.accounts import Accounts
-from ..storage.installation import Files, Prepared, files_of, prepare
+from ..storage.installation import Files, Prepared, files_of, prepare, refuse_unready
 from ..storage.keyfile import parse_keys
 
 
@@ -16,6 +16,15 @@ async def prepared(settings: Settings) -> tuple[Files, Prepared]:
     keys = keys_of(settings.secret_keys) if settings.secret_keys is not None else None
     secrets = {number: key.secret for number, key in keys.items()} if keys is not None else None
     return files, await prepare(files, secrets, settings.signing_key)
+
+
+async def existing(settings: Settings) -> tuple[Files, Prepared]:
+    """An installation as it is. Raises ``BadDatabase`` where there is none, or one of another release."""
+    files = files_of(settings.database_url)
+    if settings.secret_keys is not None:
+        keys_of(settings.secret_keys)
+    await refuse_unready(files)
+    return await prepared(settings)
 
 
 def keys_of(secret_keys: str) -> dict[int, Key]:
@@ -28,7 +37,7 @@ def keys_of(secret_keys: str) -> dict[int, Key]:
 
 @asynccontextmanager
 async def opened_accounts(settings: Settings) -> AsyncIterator[Accounts]:
-    """The accounts of an installation, also beside a running server."""
-    files, _ = await prepared(settings)
+    """The accounts of an installation that is there, also beside a running server."""
+    files, _ = await existing(settings)
     async with files.main_database() as database:
         yield Accounts(database)

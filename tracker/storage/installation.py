@@ -10,7 +10,7 @@ from ..domain.ids import new_id
 from ..domain.keys import BadKeyring, Key, Keyring, due_key, new_secret
 from . import migrations
 from .accounts import Accounts
-from .database import BadDatabase, Change, Database
+from .database import BadDatabase, Change, Database, Unavailable
 from .fingerprints import Fingerprints
 from .keyfile import make_key_file, read_key_file
 from .sqlite import SQLite
@@ -102,6 +102,28 @@ async def prepare(files: Files, secrets: Mapping[int, bytes] | None, signing: in
     except OSError as error:
         raise BadDatabase(f"cannot prepare the database {files.main} and {files.inbox}: {error}") from error
     return Prepared(applied, keyring, new)
+
+
+async def refuse_unready(files: Files) -> None:
+    """For what only looks at an installation or changes a part of it: neither makes one nor brings it to this release.
+
+    Raises ``BadDatabase`` where there is none, or one of another release.
+    """
+    if not files.main.exists():
+        raise BadDatabase(
+            f"there is no database {files.main}: TRACKER_DATABASE_URL names it, and "
+            "tracker serve or tracker account create makes it"
+        )
+    async with SQLite(files.main, readers=1, patience_ms=10_000) as main:
+        try:
+            found = await migrations.version(main, "main")
+        except Unavailable as error:
+            raise BadDatabase(f"{files.main} is no database of Tracker: {error}") from None
+    known = len(migrations.migrations("main"))
+    if found < known:
+        raise BadDatabase(
+            f"the schema of {files.main} is version {found}, this release brings {known}: run tracker migrate first"
+        )
 
 
 async def _migrated(database: Database, part: str, path: Path) -> list[str]:
