@@ -4,9 +4,6 @@ import sys
 
 import pytest
 
-# Expectations that several tests share say as much as those in a test when they are not met.
-pytest.register_assert_rewrite("tests.server.expectations", "tests.server.harness", "tests.server.load")
-
 
 @pytest.fixture
 def anyio_backend() -> str:
