@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage.databases import SECRETS
+from tests.storage.faults import files_can_grow_no_more
 from tracker.domain.keys import BadKeyring, Key, Keyring, Purpose, new_secret
 from tracker.storage.accounts import Accounts
 from tracker.storage.database import BadDatabase
@@ -313,6 +314,25 @@ async def test_newer_schema_of_either_file_is_refused(files: Files, part: str) -
         connection.execute("insert into schema_versions values (?, 99, 'later', 0)", (part,))
     with pytest.raises(NewerSchema, match=rf"cannot use {path}: the schema of the {part} database is version 99"):
         await prepare(files, None)
+
+
+async def test_installation_that_cannot_be_written_names_its_files(files: Files) -> None:
+    """No traceback for what an operator can see to."""
+    await prepare(files, SECRETS)
+    async with files.main_database(), files.inbox_database():
+        await expect_no_writing(files)
+    await prepare(files, {**SECRETS, 2: bytes(32)})
+
+
+async def expect_no_writing(files: Files) -> None:
+    """Beside a server, whose files are open already."""
+    with (
+        pytest.raises(
+            BadDatabase, match=r"cannot prepare the database .*tracker\.db and .*tracker\.db\.inbox: SQLITE_"
+        ),
+        files_can_grow_no_more(),
+    ):
+        await prepare(files, {**SECRETS, 2: bytes(32)})
 
 
 @pytest.mark.parametrize(
