@@ -1,6 +1,7 @@
 """How far the projector is behind, and what is trimmed behind it."""
 
 import asyncio
+import logging
 import time
 from typing import Any
 
@@ -193,18 +194,22 @@ async def test_backlog_works_by_itself_and_outlives_an_outage(databases: Databas
     assert len(await main.fetch("select id from events")) == 51
 
 
-async def test_error_of_any_kind_does_not_end_the_backlog(databases: Databases) -> None:
-    """Workers never die quietly: a journal that nobody trims would fill the disk."""
+async def test_error_of_any_kind_does_not_end_the_backlog(
+    databases: Databases, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Workers never die quietly: a journal that nobody trims would fill the disk. The log says so once."""
+    caplog.set_level(logging.WARNING, "tracker")
     journal = await open_journal(databases)
     told = Held()
 
     def stumbles(held: bool) -> None:
         told(held)
-        if len(told.told) < 3:
+        if len(told.told) in (1, 2, 5, 6):
             raise RuntimeError("a mistake of ours")
 
     await journal.append([a_hit()])
     await pass_by(databases, 1)
     async with a_backlog(databases, journal, stumbles):
-        await until(lambda: len(told.told) >= 4)
+        await until(lambda: len(told.told) >= 7)
     assert await keys(journal) == []
+    assert len([record for record in caplog.records if "a mistake of ours" in record.message]) == 2

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -268,6 +270,35 @@ async def test_projector_outlives_an_outage(databases: Databases) -> None:
         await databases.main.change("alter table hidden rename to projection")
         await until(lambda: caught_up(databases, journal))
     assert len(await times_of_events(databases)) == 3
+
+
+async def test_full_slice_is_followed_by_the_next_at_once(databases: Databases) -> None:
+    """It gathers only when there is nothing left to do."""
+    await add_accounts(databases, ACCOUNT)
+    journal = await journalled(databases, [a_hit() for _ in range(7)])
+    async with a_projector(databases, slice_rows=2, gather_s=1_000):
+        await until(lambda: caught_up(databases, journal))
+
+
+class Failing(Projections):
+    """Cannot be asked, and notes when it was."""
+
+    def __init__(self, databases: Databases) -> None:
+        super().__init__(databases.main)
+        self.asked: list[float] = []
+
+    async def mark(self) -> int:
+        self.asked.append(time.monotonic())
+        raise Unavailable("SQLITE_BUSY: database is locked")
+
+
+async def test_failing_projector_tries_ever_more_slowly(databases: Databases) -> None:
+    """Up to a limit, and never so that it would keep a processor busy."""
+    failing = Failing(databases)
+    async with a_projector(databases, failing, gather_s=0.01, longest_pause_s=0.04):
+        await until(lambda: len(failing.asked) >= 6)
+    gaps = [after - before for before, after in pairwise(failing.asked)]
+    assert all(gap >= least for gap, least in zip(gaps, (0.02, 0.04, 0.04, 0.04, 0.04), strict=False))
 
 
 async def test_closing_finishes_the_slice_and_leaves_the_rest(databases: Databases) -> None:

@@ -36,7 +36,8 @@ def test_event_carries_what_the_hit_said() -> None:
     assert (event.account_id, event.message_id, event.campaign, event.topic) == (ACCOUNT, MESSAGE, "spring", "offers")
     assert (event.type, event.occurred_at, event.revision, event.ruleset) == ("clicked", NOW, 1, RULESET)
     assert (event.url, event.link, event.referrer, event.ip) == (hit.url, 3, hit.referrer, "203.0.113.0")
-    assert (event.user_agent, event.client_name, event.client_os) == (FIREFOX, "Firefox", "Linux")
+    assert event.user_agent == FIREFOX
+    assert (event.client_name, event.client_os, event.client_device) == ("Firefox", "Linux", "desktop")
     assert (event.verdict, event.verdict_class, event.signals, event.proxied) == ("human", None, "", 0)
 
 
