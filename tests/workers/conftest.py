@@ -1,4 +1,4 @@
-"""The databases of the worker tests."""
+"""What the worker tests stand on."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage.databases import FACTORIES, Databases
+from tests.workers.storages import Storage
 
 
 @pytest.fixture(params=FACTORIES)
@@ -13,3 +14,9 @@ async def databases(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
     """An installation on each database in turn."""
     async with FACTORIES[request.param](tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+def storage() -> Storage:
+    """Storage that works until a test says otherwise."""
+    return Storage()

@@ -15,12 +15,6 @@ from tracker.workers.writer import EventWriter, Overloaded
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def storage() -> Storage:
-    """Storage that works until a test says otherwise."""
-    return Storage()
-
-
 async def acknowledges_too_early(kind: type[EventWriter], storage: Storage) -> bool:
     """Whether an entry is acknowledged while its commit has not come back yet."""
     storage.answers.clear()

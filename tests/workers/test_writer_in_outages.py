@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 
 import pytest
 
@@ -12,12 +13,6 @@ from tracker.domain.events import Entry, Hit
 from tracker.storage.database import Broken, Unavailable
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def storage() -> Storage:
-    """Storage that works until a test says otherwise."""
-    return Storage()
 
 
 async def test_outage_fails_a_batch_at_once(storage: Storage) -> None:
