@@ -26,6 +26,7 @@ from .storage.suppression_changes import SuppressionChanges
 from .storage.suppression_rows import SuppressionRows
 from .storage.suppressions import Suppressions
 from .storage.topics import Topics
+from .web.api import Api
 from .web.auth import Guard
 from .web.batches import BatchApi
 from .web.cursors import Cursors
@@ -151,18 +152,23 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
     site = Site(pages, settings.base_url)
     worker_alive = _here if settings.worker == "inline" else supervisor.alive
     health = Health(served.writer, served.backlog, worker_alive)
+    cursors, base_url = Cursors(keyring), settings.base_url
+    answering = (
+        MessagesApi(messages, suppressions, events, served.backlog, links, base_url),
+        BatchApi(messages, suppressions, links, base_url),
+        SentApi(messages),
+        LinkKeyApi(links, base_url),
+        EventsApi(events, served.backlog, cursors, base_url),
+        TopicsApi(Topics(served.main), cursors, base_url),
+        SuppressionsApi(suppressions),
+        SuppressionRowsApi(rows, SuppressionChanges(served.main), cursors, base_url),
+        SuppressionLiftsApi(rows, served.writer, allowed=settings.lift == "yes"),
+    )
+    api = Api(guard, [endpoint for subject in answering for endpoint in subject.endpoints()])
     subjects = (
         Unsubscribe(links, served.writer, served.directory, messages, pages),
         Preferences(links, served.writer, served.directory, messages, OptOuts(served.inbox), pages),
-        SuppressionsApi(guard, suppressions),
-        SuppressionRowsApi(guard, rows, SuppressionChanges(served.main), Cursors(keyring), settings.base_url),
-        SuppressionLiftsApi(guard, rows, served.writer, allowed=settings.lift == "yes"),
-        BatchApi(guard, messages, suppressions, links, settings.base_url),
-        SentApi(guard, messages),
-        LinkKeyApi(guard, links, settings.base_url),
-        TopicsApi(guard, Topics(served.main), Cursors(keyring), settings.base_url),
-        MessagesApi(guard, messages, suppressions, events, served.backlog, links, settings.base_url),
-        EventsApi(guard, events, served.backlog, Cursors(keyring), settings.base_url),
+        api,
         health,
         ProblemPages(pages),
         site,

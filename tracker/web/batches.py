@@ -5,38 +5,38 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from ..domain.addresses import Address, InvalidAddress, address_key, read_address
 from ..domain.ids import new_id
 from ..domain.links import Links
 from ..storage.messages import Messages, NewMessage
 from ..storage.suppressions import Standing, Suppressions
-from .auth import Guard
-from .bodies import MIB, read_json
+from . import examples
+from .answers import json_content
+from .bodies import MIB, JsonBody
+from .fields import Campaign, Metadata, Topic
 from .items import Items, read_item, text_in
 from .links import MessageUrls
 from .messages import MessageOut, RecipientIn, TrackingIn, shown_message
 from .names import checked_name, external_id_flaw, metadata_flaws
-from .parameters import single_parameters
+from .operations import Answer, Call, Endpoint, Operation
 from .problems import Flaw
 
 
 class BatchIn(msgspec.Struct, forbid_unknown_fields=True):
     """Messages to be made."""
 
-    campaign: str
+    campaign: Campaign
     recipients: Items
-    topic: str | None = None
+    topic: Topic | None = None
     tracking: TrackingIn = TrackingIn()
 
 
 class BatchRecipientIn(RecipientIn, frozen=True, forbid_unknown_fields=True):
     """One recipient of a batch."""
 
-    metadata: dict[str, str | int | float | bool | None] = msgspec.field(default_factory=dict)
+    metadata: Metadata = msgspec.field(default_factory=dict)
 
 
 class Accepted(MessageOut, frozen=True, kw_only=True, tag_field="status", tag="accepted"):
@@ -51,12 +51,43 @@ class Suppressed(msgspec.Struct, frozen=True, tag_field="status", tag="suppresse
     scope: str
 
 
-class Invalid(msgspec.Struct, frozen=True, tag_field="status", tag="invalid"):
+class InvalidRecipient(msgspec.Struct, frozen=True, tag_field="status", tag="invalid"):
     """What is no recipient, and why not; ``email`` is null when none was given."""
 
     email: str | None
     pointer: str
     detail: str
+
+
+class BatchOutcome(msgspec.Struct, frozen=True):
+    """An answer for each recipient, in the order given."""
+
+    data: list[Accepted | Suppressed | InvalidRecipient]
+
+
+_CREATE = Operation(
+    name="create_messages",
+    subject="Messages",
+    method="POST",
+    path="/v1/messages/batch",
+    scope="messages",
+    summary="Make the links of many mails",
+    description="What belongs to all of them is said once. No recipient fails the call; the accepted messages are "
+    "stored in one transaction before the answer.",
+    body=JsonBody(
+        BatchIn,
+        16 * MIB,
+        example={"campaign": "spring-sale", "topic": "offers", "recipients": [{"email": "ada@example.com"}]},
+    ),
+    answers=[
+        Answer(
+            status=200,
+            description="An answer for each recipient, in the order given.",
+            content=BatchOutcome,
+            example={"data": [{"status": "accepted", **examples.MESSAGE}]},
+        )
+    ],
+)
 
 
 class _Candidate(msgspec.Struct, frozen=True):
@@ -70,24 +101,19 @@ class _Candidate(msgspec.Struct, frozen=True):
 class BatchApi:
     """``/v1/messages/batch``. What takes long is done in threads: no pixel waits for it."""
 
-    def __init__(
-        self, guard: Guard, messages: Messages, suppressions: Suppressions, links: Links, base_url: str
-    ) -> None:
-        self._guard = guard
+    def __init__(self, messages: Messages, suppressions: Suppressions, links: Links, base_url: str) -> None:
         self._messages = messages
         self._suppressions = suppressions
         self._links = links
         self._base_url = base_url
 
-    def routes(self) -> list[Route]:
-        """Its routes."""
-        return [Route("/v1/messages/batch", self.create, methods=["POST"])]
+    def endpoints(self) -> list[Endpoint]:
+        """Its part of the table."""
+        return [Endpoint(_CREATE, self.create)]
 
-    async def create(self, request: Request) -> Response:
+    async def create(self, call: Call[None, BatchIn]) -> Response:
         """200 with an answer for each recipient in the order given; the messages are stored all or none."""
-        account = await self._guard.admit(request, "messages")
-        single_parameters(request.query_params)
-        batch = await read_json(request, BatchIn, 16 * MIB)
+        account, batch = call.account, call.body
         batch.campaign = checked_name("campaign", batch.campaign)
         if batch.topic is not None:
             batch.topic = checked_name("topic", batch.topic)
@@ -97,11 +123,10 @@ class BatchApi:
         outcomes = await asyncio.to_thread(_decide_all, account.id, batch, judged, standings)
         made = [outcome for outcome in outcomes if isinstance(outcome, NewMessage)]
         recipients = await self._messages.add(*made) if made else {}
-        content = await asyncio.to_thread(self._answer, outcomes, recipients)
-        return Response(content, media_type="application/json")
+        return json_content(await asyncio.to_thread(self._answer, outcomes, recipients))
 
     def _answer(
-        self, outcomes: Iterable[NewMessage | Suppressed | Invalid], recipients: Mapping[bytes, bytes]
+        self, outcomes: Iterable[NewMessage | Suppressed | InvalidRecipient], recipients: Mapping[bytes, bytes]
     ) -> bytes:
         # One by one: the encoder would not let go of the interpreter before the last of ten thousand.
         encode = msgspec.json.Encoder().encode
@@ -122,11 +147,11 @@ class BatchApi:
         return Accepted(**shown_message(new, recipient, urls))
 
 
-def _judge_all(raws: Sequence[msgspec.Raw], pepper: bytes) -> list[_Candidate | Invalid]:
+def _judge_all(raws: Sequence[msgspec.Raw], pepper: bytes) -> list[_Candidate | InvalidRecipient]:
     return [_judge(raw, f"#/recipients/{place}", pepper) for place, raw in enumerate(raws)]
 
 
-def _judge(raw: msgspec.Raw, pointer: str, pepper: bytes) -> _Candidate | Invalid:
+def _judge(raw: msgspec.Raw, pointer: str, pepper: bytes) -> _Candidate | InvalidRecipient:
     wanted = read_item(raw, BatchRecipientIn, pointer)
     if isinstance(wanted, Flaw):
         return _invalid(text_in(raw, "email"), wanted)
@@ -145,19 +170,19 @@ def _flaws(wanted: BatchRecipientIn, pointer: str) -> list[Flaw]:
     return metadata_flaws(f"{pointer}/metadata", wanted.metadata)
 
 
-def _invalid(email: str | None, flaw: Flaw) -> Invalid:
-    return Invalid(email, flaw.pointer, flaw.detail)
+def _invalid(email: str | None, flaw: Flaw) -> InvalidRecipient:
+    return InvalidRecipient(email, flaw.pointer, flaw.detail)
 
 
 def _decide_all(
     account: bytes,
     batch: BatchIn,
-    judged: Iterable[_Candidate | Invalid],
+    judged: Iterable[_Candidate | InvalidRecipient],
     standings: Mapping[bytes, Standing],
-) -> list[NewMessage | Suppressed | Invalid]:
+) -> list[NewMessage | Suppressed | InvalidRecipient]:
     created_at = time.time_ns() // 1_000_000
     return [
-        one if isinstance(one, Invalid) else _decide(account, batch, one, standings.get(one.key), created_at)
+        one if isinstance(one, InvalidRecipient) else _decide(account, batch, one, standings.get(one.key), created_at)
         for one in judged
     ]
 

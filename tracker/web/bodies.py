@@ -1,7 +1,8 @@
 """Reads what a customer sends, within limits, and says exactly what is wrong with it."""
 
 import re
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -12,6 +13,38 @@ T = TypeVar("T")
 
 KIB = 1024
 MIB = 1024 * KIB
+
+
+class Body(Protocol):
+    """How an operation reads what it is sent, and how it documents that."""
+
+    limit: int
+    """In bytes."""
+    required: bool
+    content: Mapping[str, Any]
+    """The type of what is read, by media type."""
+    example: Any
+
+    async def read(self, request: Request) -> Any:
+        """What the handler gets. Raises ``Problem``."""
+
+
+class JsonBody(Generic[T]):
+    """A JSON body of at most ``limit`` bytes, read as a ``wanted``; None for one that may be left out and was."""
+
+    def __init__(self, wanted: type[T], limit: int, *, required: bool = True, example: Any = None) -> None:
+        self.limit = limit
+        self.required = required
+        self.content: Mapping[str, Any] = {"application/json": wanted}
+        self.example = example
+        self._wanted = wanted
+
+    async def read(self, request: Request) -> T | None:
+        """The body. Raises ``Problem`` as :func:`read_json` does."""
+        if not self.required and not _has_body(request):
+            return None
+        return await read_json(request, self._wanted, self.limit)
+
 
 _AT = re.compile(r" - at `\$([\w.\[\]]*)`\Z")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`\Z", re.DOTALL)
@@ -32,6 +65,10 @@ async def read_json(request: Request, wanted: type[T], limit: int) -> T:
         raise flawed([flaw_in(error)]) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem("not-json", f"The body cannot be read as JSON: {error}") from None
+
+
+def _has_body(request: Request) -> bool:
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
 def _check_type(request: Request) -> None:

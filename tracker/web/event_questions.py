@@ -1,23 +1,33 @@
 """What a customer may ask about events, read from a query or a body and judged alike."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from starlette.datastructures import QueryParams
+from msgspec import Meta
 
 from ..domain.addresses import InvalidAddress, read_address
 from ..domain.ids import BadId, parse_id
 from ..domain.times import BadTime, parse_time
 from ..storage.events import EventFilter
+from .fields import MOST_ROWS, Campaign, Cursor, Email, ExternalId, Id, Limit, Time, Topic, word
 from .names import checked_name
-from .parameters import single_parameters, whole_number
 from .problems import Flaw, flawed
 
 EVENT_TYPES = ("opened", "clicked", "unsubscribed", "resubscribed", "complained", "bounced")
 VERDICTS = ("human", "machine", "unknown")
-MOST_ROWS = 1_000
-LAST_SEQUENCE = 2**63 - 1
+
+EventType = Annotated[str, word(*EVENT_TYPES, description="What happened.")]
+Types = Annotated[list[EventType], Meta(description="Any of these types.")]
+RecipientId = Annotated[Id, Meta(description="Our id of the recipient.")]
+MessageId = Annotated[Id, Meta(description="The id of the message.")]
+Since = Annotated[Time, Meta(description="From this time on.")]
+Until = Annotated[Time, Meta(description="Before this time.")]
+JudgedLimit = Annotated[
+    int, Meta(description="How many rows at most.", extra_json_schema={"minimum": 1, "maximum": MOST_ROWS})
+]
+Verdict = Annotated[str, word(*VERDICTS, description="Person or machine.")]
+Order = Annotated[str, word("desc", "asc", description="The newest first, or the oldest.")]
 
 
 class EventQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,33 +44,44 @@ class EventQuestion(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.msgpack.encode((msgspec.structs.astuple(self.filter), self.descending))
 
 
+class EventsQuery(msgspec.Struct, frozen=True):
+    """The parameters of the list; an address never stands in a URL, so ``email`` is none of them."""
+
+    type: Types | None = None
+    recipient: RecipientId | None = None
+    external_id: ExternalId | None = None
+    campaign: Campaign | None = None
+    message: MessageId | None = None
+    topic: Topic | None = None
+    verdict: Verdict | None = None
+    since: Since | None = None
+    until: Until | None = None
+    order: Order = "desc"
+    cursor: Cursor | None = None
+    limit: Limit = 100
+
+
 class EventSearch(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a search: the parameters of the list, and ``email``."""
 
-    type: str | list[str] | None = None
-    recipient: str | None = None
-    email: str | None = None
-    external_id: str | None = None
-    campaign: str | None = None
-    message: str | None = None
-    topic: str | None = None
-    verdict: str | None = None
-    since: str | None = None
-    until: str | None = None
-    order: str = "desc"
-    cursor: str | None = None
-    limit: int = 100
+    type: EventType | Types | None = None
+    recipient: RecipientId | None = None
+    email: Email | None = None
+    external_id: ExternalId | None = None
+    campaign: Campaign | None = None
+    message: MessageId | None = None
+    topic: Topic | None = None
+    verdict: Verdict | None = None
+    since: Since | None = None
+    until: Until | None = None
+    order: Order = "desc"
+    cursor: Cursor | None = None
+    limit: JudgedLimit = 100
 
 
-def question_of_query(query: QueryParams) -> EventQuestion:
-    """The question of a GET; an address never stands in a URL, so ``email`` is refused like any unknown name."""
-    known = [name for name in EventSearch.__struct_fields__ if name != "email"]
-    given: dict[str, Any] = dict(single_parameters(query, known, repeatable="type"))
-    if "type" in given:
-        given["type"] = query.getlist("type")
-    if "limit" in given:
-        given["limit"] = whole_number("limit", given["limit"], low=1, high=MOST_ROWS)
-    return question_of_search(EventSearch(**given))
+def question_of_query(query: EventsQuery) -> EventQuestion:
+    """The question of a GET. Raises ``Problem`` 422 with every flaw found."""
+    return question_of_search(EventSearch(**msgspec.structs.asdict(query)))
 
 
 def question_of_search(search: EventSearch) -> EventQuestion:

@@ -1,82 +1,144 @@
 """Events, as a list to look through and as a feed to follow."""
 
-from urllib.parse import urlencode
+from dataclasses import replace
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from ..domain.events import Event
 from ..domain.ids import parse_id
 from ..storage.accounts import Account
 from ..storage.events import Events
 from ..workers.backlog import Backlog
-from .auth import Guard
-from .bodies import KIB, read_json
+from . import examples
+from .answers import json_answer, next_link
+from .bodies import KIB, JsonBody
 from .cursors import Cursors
 from .event_questions import (
-    LAST_SEQUENCE,
-    MOST_ROWS,
     EventQuestion,
     EventSearch,
+    EventsQuery,
     question_of_query,
     question_of_search,
 )
+from .fields import After, Limit
 from .messages import lag_header
-from .parameters import single_parameters, whole_number
+from .operations import Answer, Call, Endpoint, Operation
 
 _PATH = "/v1/events"
+
+
+class FeedQuery(msgspec.Struct, frozen=True):
+    """Where to go on."""
+
+    after: After = 0
+    limit: Limit = 100
+
+
+class EventPage(msgspec.Struct, frozen=True):
+    """Events, and where the list goes on."""
+
+    data: list[Event]
+    next_cursor: str | None
+
+
+class EventLog(msgspec.Struct, frozen=True):
+    """Changes of events, and what to ask for ``after`` next."""
+
+    data: list[Event]
+    next: int
+
+
+_PAGE = Answer(
+    status=200,
+    description="A page of events.",
+    content=EventPage,
+    headers=["Link", "Tracker-Lag"],
+    example={"data": [examples.EVENT], "next_cursor": None},
+)
+
+_BROWSE = Operation(
+    name="list_events",
+    subject="Events",
+    method="GET",
+    path=_PATH,
+    scope="events",
+    summary="List events",
+    description="Each event once, in its latest revision, in the order of time. Filters must all hold. The list holds "
+    "what was acknowledged before the question; if that is not ready within a second, Tracker-Lag says how far behind "
+    "it is.",
+    query=EventsQuery,
+    answers=[_PAGE],
+    problems=["bad-cursor"],
+)
+
+_SEARCH = Operation(
+    name="search_events",
+    subject="Events",
+    method="POST",
+    path=f"{_PATH}/search",
+    scope="events",
+    summary="Search events",
+    description="As the list, asked in a body, where an address may stand: an address never goes into a URL.",
+    body=JsonBody(EventSearch, 256 * KIB, example={"email": "Ada@example.com", "type": ["opened", "clicked"]}),
+    answers=[replace(_PAGE, headers=["Tracker-Lag"])],
+    problems=["bad-cursor"],
+)
+
+_FEED = Operation(
+    name="follow_events",
+    subject="Events",
+    method="GET",
+    path=f"{_PATH}/feed",
+    scope="events",
+    summary="Follow events",
+    description="Every change of the account in the order of its sequence, which starts at 1 and has no holes. Keep "
+    "“next” and ask again with after set to it. Empty data means: nothing new yet.",
+    query=FeedQuery,
+    answers=[
+        Answer(
+            status=200,
+            description="What changed.",
+            content=EventLog,
+            headers=["Tracker-Lag"],
+            example={"data": [examples.EVENT], "next": 2},
+        )
+    ],
+)
 
 
 class EventsApi:
     """``/v1/events``: answers hold what was acknowledged before the question, or say how far behind they are."""
 
-    def __init__(self, guard: Guard, events: Events, backlog: Backlog, cursors: Cursors, base_url: str) -> None:
-        self._guard = guard
+    def __init__(self, events: Events, backlog: Backlog, cursors: Cursors, base_url: str) -> None:
         self._events = events
         self._backlog = backlog
         self._cursors = cursors
         self._base_url = base_url
 
-    def routes(self) -> list[Route]:
-        """Its routes."""
-        return [
-            Route(_PATH, self.browse, methods=["GET"]),
-            Route(f"{_PATH}/search", self.search, methods=["POST"]),
-            Route(f"{_PATH}/feed", self.feed, methods=["GET"]),
-        ]
+    def endpoints(self) -> list[Endpoint]:
+        """Its part of the table."""
+        return [Endpoint(_BROWSE, self.browse), Endpoint(_SEARCH, self.search), Endpoint(_FEED, self.feed)]
 
-    async def browse(self, request: Request) -> Response:
+    async def browse(self, call: Call[EventsQuery, None]) -> Response:
         """A page of the events that match the query, in the order of time."""
-        account = await self._guard.admit(request, "events")
-        question = question_of_query(request.query_params)
-        events, cursor, headers = await self._page(account, question)
-        if cursor is not None:
-            query = [pair for pair in request.query_params.multi_items() if pair[0] != "cursor"]
-            following = f"{self._base_url}{_PATH}?{urlencode([*query, ('cursor', cursor)])}"
-            headers["Link"] = f'<{following}>; rel="next"'
-        return _json({"data": events, "next_cursor": cursor}, headers)
+        page, headers = await self._page(call.account, question_of_query(call.query))
+        link = next_link(f"{self._base_url}{_PATH}", call.request.query_params, page.next_cursor)
+        return json_answer(page, headers={**headers, **link})
 
-    async def search(self, request: Request) -> Response:
+    async def search(self, call: Call[None, EventSearch]) -> Response:
         """As the list, asked in a body, where an address may stand."""
-        account = await self._guard.admit(request, "events")
-        single_parameters(request.query_params)
-        question = question_of_search(await read_json(request, EventSearch, 256 * KIB))
-        events, cursor, headers = await self._page(account, question)
-        return _json({"data": events, "next_cursor": cursor}, headers)
+        page, headers = await self._page(call.account, question_of_search(call.body))
+        return json_answer(page, headers=headers)
 
-    async def feed(self, request: Request) -> Response:
+    async def feed(self, call: Call[FeedQuery, None]) -> Response:
         """The changes above a sequence number, without gaps."""
-        account = await self._guard.admit(request, "events")
-        given = single_parameters(request.query_params, ("after", "limit"))
-        after = whole_number("after", given.get("after", "0"), low=0, high=LAST_SEQUENCE)
-        limit = whole_number("limit", given.get("limit", "100"), low=1, high=MOST_ROWS)
+        after, limit = call.query.after, call.query.limit
         headers = lag_header(await self._backlog.caught_up())
-        events = await self._events.feed(account.id, after=after, limit=limit)
-        return _json({"data": events, "next": events[-1].sequence if events else after}, headers)
+        events = await self._events.feed(call.account.id, after=after, limit=limit)
+        return json_answer(EventLog(events, events[-1].sequence if events else after), headers=headers)
 
-    async def _page(self, account: Account, question: EventQuestion) -> tuple[list[Event], str | None, dict[str, str]]:
+    async def _page(self, account: Account, question: EventQuestion) -> tuple["EventPage", dict[str, str]]:
         beyond = None
         if question.cursor is not None:
             beyond = self._cursors.read(account.id, question.signature, question.cursor)
@@ -89,11 +151,7 @@ class EventsApi:
             descending=question.descending,
         )
         if len(events) <= question.limit:
-            return events, None, headers
+            return EventPage(events, None), headers
         events.pop()
         cursor = self._cursors.write(account.id, question.signature, parse_id(events[-1].id))
-        return events, cursor, headers
-
-
-def _json(content: object, headers: dict[str, str]) -> Response:
-    return Response(msgspec.json.encode(content), 200, headers, "application/json")
+        return EventPage(events, cursor), headers

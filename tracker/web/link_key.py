@@ -3,14 +3,12 @@
 from base64 import urlsafe_b64encode
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from ..domain.ids import written
 from ..domain.links import Links
-from .auth import Guard
-from .parameters import single_parameters
+from .answers import json_answer
+from .operations import Answer, Call, Endpoint, Operation
 
 
 class LinkKey(msgspec.Struct, frozen=True):
@@ -22,23 +20,44 @@ class LinkKey(msgspec.Struct, frozen=True):
     key: str
 
 
+_READ = Operation(
+    name="read_link_key",
+    subject="Messages",
+    method="GET",
+    path="/v1/link-key",
+    scope="messages",
+    summary="The account's own click key",
+    description="What a mailer needs to make click links without a call per mail. Keep it secret: it signs clicks of "
+    "this account, and nothing else. Ask again now and then, since new links should be of the newest key.",
+    answers=[
+        Answer(
+            status=200,
+            description="The key that signs now.",
+            content=LinkKey,
+            example={
+                "key_id": 1,
+                "account": "0102030405060708",
+                "base_url": "https://t.example.com",
+                "key": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+            },
+        )
+    ],
+)
+
+
 class LinkKeyApi:
     """``/v1/link-key``."""
 
-    def __init__(self, guard: Guard, links: Links, base_url: str) -> None:
-        self._guard = guard
+    def __init__(self, links: Links, base_url: str) -> None:
         self._links = links
         self._base_url = base_url
 
-    def routes(self) -> list[Route]:
-        """Its routes."""
-        return [Route("/v1/link-key", self.read, methods=["GET"])]
+    def endpoints(self) -> list[Endpoint]:
+        """Its part of the table."""
+        return [Endpoint(_READ, self.read)]
 
-    async def read(self, request: Request) -> Response:
+    async def read(self, call: Call[None, None]) -> Response:
         """The click key that signs now; it can sign for no other account, and nothing but clicks."""
-        account = await self._guard.admit(request, "messages")
-        single_parameters(request.query_params)
-        own = self._links.click_key(account.id)
+        own = self._links.click_key(call.account.id)
         key = urlsafe_b64encode(own.key).rstrip(b"=").decode("ascii")
-        answer = LinkKey(own.number, written(account.id), self._base_url, key)
-        return Response(msgspec.json.encode(answer), media_type="application/json")
+        return json_answer(LinkKey(own.number, written(call.account.id), self._base_url, key))

@@ -3,12 +3,11 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import msgspec
-from starlette.requests import Request
+from msgspec import Meta
 from starlette.responses import Response
-from starlette.routing import Route
 
 from ..domain.addresses import Address, InvalidAddress, address_key, read_address
 from ..domain.events import Event, RecipientShown
@@ -24,11 +23,13 @@ from ..storage.events import EventFilter, Events
 from ..storage.messages import Message, Messages, NewMessage
 from ..storage.suppressions import Suppressions
 from ..workers.backlog import Backlog
-from .auth import Guard
-from .bodies import MIB, read_json
+from . import examples
+from .answers import json_answer
+from .bodies import MIB, JsonBody
+from .fields import ID_SCHEMA, Campaign, Email, ExternalId, Metadata, Topic
 from .links import MessageUrls
 from .names import checked_name, external_id_flaw, metadata_flaws
-from .parameters import single_parameters
+from .operations import Answer, Call, Endpoint, Operation, PathParameter
 from .problems import Flaw, Problem, flawed
 
 _EVENTS_SHOWN = 1_000
@@ -37,27 +38,27 @@ _EVENTS_SHOWN = 1_000
 class RecipientIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whom a message is for."""
 
-    email: str
-    external_id: str | None = None
+    email: Email
+    external_id: ExternalId | None = None
 
 
 class TrackingIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is tracked in a message."""
 
-    opens: bool = True
-    clicks: bool = True
-    text_clicks: bool = False
+    opens: Annotated[bool, Meta(description="Whether a pixel is added.")] = True
+    clicks: Annotated[bool, Meta(description="Whether the links of html are tracked.")] = True
+    text_clicks: Annotated[bool, Meta(description="Whether the links of text are tracked too.")] = False
 
 
 class MessageIn(msgspec.Struct, forbid_unknown_fields=True):
     """A message to be made."""
 
-    campaign: str
+    campaign: Campaign
     recipient: RecipientIn
-    topic: str | None = None
-    html: str | None = None
-    text: str | None = None
-    metadata: dict[str, str | int | float | bool | None] = {}
+    topic: Topic | None = None
+    html: Annotated[str, Meta(description="The mail; the values of href change, and one pixel is added.")] | None = None
+    text: Annotated[str, Meta(description="Its plain text, rewritten only with text_clicks.")] | None = None
+    metadata: Metadata = {}
     tracking: TrackingIn = TrackingIn()
 
 
@@ -100,12 +101,55 @@ class MessageWithEvents(MessageOut, frozen=True, kw_only=True):
     events: list[Event]
 
 
+_CREATE = Operation(
+    name="create_message",
+    subject="Messages",
+    method="POST",
+    path="/v1/messages",
+    scope="messages",
+    summary="Make a tracked mail",
+    description="One message is one mail to one recipient; the same address twice is two messages. Send html and text "
+    "as they come back, with both fields of headers.",
+    body=JsonBody(MessageIn, 5 * MIB, example=examples.QUESTION),
+    answers=[
+        Answer(
+            status=201,
+            description="The message is made, and stands on stable storage.",
+            content=MessageMade,
+            headers=["Location"],
+            example=examples.MADE,
+        )
+    ],
+    problems=["recipient-suppressed"],
+)
+
+_READ = Operation(
+    name="read_message",
+    subject="Messages",
+    method="GET",
+    path="/v1/messages/{id}",
+    scope="messages",
+    summary="Read a message with its events",
+    description=f"At most {_EVENTS_SHOWN:,} events are shown, the newest first.",
+    path_parameters=[PathParameter(name="id", description="The message's id.", schema=ID_SCHEMA)],
+    answers=[
+        Answer(
+            status=200,
+            description="The message, and what became of it.",
+            content=MessageWithEvents,
+            headers=["Tracker-Lag"],
+            example=examples.READ,
+        )
+    ],
+    problems=["not-found"],
+)
+
+
 class MessagesApi:
     """``/v1/messages``."""
 
     def __init__(
         self,
-        guard: Guard,
         messages: Messages,
         suppressions: Suppressions,
         events: Events,
@@ -113,7 +157,6 @@ class MessagesApi:
         links: Links,
         base_url: str,
     ) -> None:
-        self._guard = guard
         self._messages = messages
         self._suppressions = suppressions
         self._events = events
@@ -121,18 +164,13 @@ class MessagesApi:
         self._links = links
         self._base_url = base_url
 
-    def routes(self) -> list[Route]:
-        """Its routes."""
-        return [
-            Route("/v1/messages", self.create, methods=["POST"]),
-            Route("/v1/messages/{id}", self.read, methods=["GET"]),
-        ]
+    def endpoints(self) -> list[Endpoint]:
+        """Its part of the table."""
+        return [Endpoint(_CREATE, self.create), Endpoint(_READ, self.read)]
 
-    async def create(self, request: Request) -> Response:
+    async def create(self, call: Call[None, MessageIn]) -> Response:
         """201 with the rewritten parts, or 409 and nothing made when the recipient is suppressed."""
-        account = await self._guard.admit(request, "messages")
-        single_parameters(request.query_params)
-        wanted = await read_json(request, MessageIn, 5 * MIB)
+        account, wanted = call.account, call.body
         address = _checked(wanted)
         key = address_key(address.canonical, account.pepper)
         await self._refuse_suppressed(account, key, wanted.topic)
@@ -144,13 +182,12 @@ class MessagesApi:
         shown = [LinkShown(link.number, link.url, link.tracked, link.why) for link in links]
         made = MessageMade(**shown_message(new, recipient, urls), html=html, text=text, links=shown)
         location = f"{self._base_url}/v1/messages/{made.id}"
-        return _json(made, 201, {"Location": location})
+        return json_answer(made, 201, {"Location": location})
 
-    async def read(self, request: Request) -> Response:
+    async def read(self, call: Call[None, None]) -> Response:
         """A message with its events."""
-        account = await self._guard.admit(request, "messages")
-        single_parameters(request.query_params)
-        message = await self._find(account, request.path_params["id"])
+        account = call.account
+        message = await self._find(account, call.path["id"])
         key = await self._messages.address_key_of(account.id, message.recipient)
         lag_s = await self._backlog.caught_up()
         events = await self._events.page(
@@ -159,7 +196,7 @@ class MessagesApi:
         shared = shown_message(message, message.recipient, self._urls(account, message.id, key))
         sent_at = written_time(message.sent_at) if message.sent_at is not None else None
         found = MessageWithEvents(**shared, metadata=message.metadata, sent_at=sent_at, events=events)
-        return _json(found, 200, lag_header(lag_s))
+        return json_answer(found, headers=lag_header(lag_s))
 
     async def _refuse_suppressed(self, account: Account, key: bytes, topic: str | None) -> None:
         standing = (await self._suppressions.matching(account.id, [key], topic)).get(key)
@@ -257,7 +294,3 @@ def shown_message(message: NewMessage | Message, recipient: bytes, urls: Message
         "preferences_url": urls.preferences_url,
         "headers": unsubscribe_headers(unsubscribe_url),
     }
-
-
-def _json(content: object, status: int, headers: Mapping[str, str]) -> Response:
-    return Response(msgspec.json.encode(content), status, dict(headers), "application/json")

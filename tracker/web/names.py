@@ -6,18 +6,18 @@ from typing import Any
 
 from .problems import Flaw, flawed
 
-_LONGEST_NAME = 100
-_LONGEST_EXTERNAL_ID = 200
-_MOST_METADATA = 20
+LONGEST_NAME = 100
+LONGEST_EXTERNAL_ID = 200
+MOST_METADATA = 20
 _LONGEST_METADATA_KEY = 40
-_LONGEST_METADATA_VALUE = 500
+LONGEST_METADATA_VALUE = 500
 _LARGEST_NUMBER = 2**63
 
 
 def name_flaw(name: str) -> str | None:
     """Why this cannot be the name of a campaign or a topic."""
-    if not 1 <= len(name) <= _LONGEST_NAME:
-        return f"must have 1 to {_LONGEST_NAME} characters"
+    if not 1 <= len(name) <= LONGEST_NAME:
+        return f"must have 1 to {LONGEST_NAME} characters"
     if "/" in name:
         return "must not contain a slash"
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
@@ -37,8 +37,8 @@ def external_id_flaw(external_id: str | None) -> str | None:
     """Why this cannot be a recipient's id with the customer."""
     if external_id is None:
         return None
-    if not 1 <= len(external_id) <= _LONGEST_EXTERNAL_ID:
-        return f"must have 1 to {_LONGEST_EXTERNAL_ID} characters"
+    if not 1 <= len(external_id) <= LONGEST_EXTERNAL_ID:
+        return f"must have 1 to {LONGEST_EXTERNAL_ID} characters"
     return "must not contain NUL or half a surrogate pair" if _unstorable(external_id) else None
 
 
@@ -51,15 +51,15 @@ def text_flaw(text: str, *, longest: int) -> str | None:
 
 def metadata_flaws(pointer: str, metadata: Mapping[str, Any]) -> list[Flaw]:
     """What is wrong with the metadata of a message."""
-    if len(metadata) > _MOST_METADATA:
-        return [Flaw(pointer, f"must have at most {_MOST_METADATA} entries")]
+    if len(metadata) > MOST_METADATA:
+        return [Flaw(pointer, f"must have at most {MOST_METADATA} entries")]
     flaws = []
     for key, value in metadata.items():
         where = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
         if not 1 <= len(key) <= _LONGEST_METADATA_KEY or _unstorable(key):
             flaws.append(Flaw(pointer, f"keys must have 1 to {_LONGEST_METADATA_KEY} characters, without NUL"))
-        elif isinstance(value, str) and (len(value) > _LONGEST_METADATA_VALUE or _unstorable(value)):
-            flaws.append(Flaw(where, f"must have at most {_LONGEST_METADATA_VALUE} characters, without NUL"))
+        elif isinstance(value, str) and (len(value) > LONGEST_METADATA_VALUE or _unstorable(value)):
+            flaws.append(Flaw(where, f"must have at most {LONGEST_METADATA_VALUE} characters, without NUL"))
         elif isinstance(value, int) and not -_LARGEST_NUMBER <= value < _LARGEST_NUMBER:
             flaws.append(Flaw(where, "must fit into 64 bits"))
     return flaws

@@ -1,24 +1,57 @@
 """Reads the parameters of a query; those that are not known are refused by name."""
 
-from collections.abc import Sequence
+from typing import Any
 
+import msgspec
 from starlette.datastructures import QueryParams
 
 from .problems import invalid
 
 
-def single_parameters(query: QueryParams, known: Sequence[str] = (), repeatable: str = "") -> dict[str, str]:
-    """The parameters by name. Raises ``Problem`` 422 for an unknown one, or one given twice that may not be."""
-    for name in query:
-        if name not in known:
-            raise invalid(f"#/{name}", "unknown parameter")
-        if name != repeatable and len(query.getlist(name)) > 1:
-            raise invalid(f"#/{name}", "may be given once")
-    return dict(query)
+class QueryReader:
+    """Reads a query as a struct: its names, and the bounds of its whole numbers, are those of the struct's fields."""
+
+    def __init__(self, wanted: type[Any] | None) -> None:
+        self._wanted = wanted
+        self.schemas = query_schemas(wanted) if wanted is not None else {}
+
+    def read(self, query: QueryParams) -> Any:
+        """The struct. Raises ``Problem`` 422 for an unknown parameter, one given too often, or what is no number."""
+        for name in query:
+            if name not in self.schemas:
+                raise invalid(f"#/{name}", "unknown parameter")
+            if not _repeatable(self.schemas[name]) and len(query.getlist(name)) > 1:
+                raise invalid(f"#/{name}", "may be given once")
+        if self._wanted is None:
+            return None
+        return self._wanted(**{name: self._value(name, query) for name in self.schemas if name in query})
+
+    def _value(self, name: str, query: QueryParams) -> Any:
+        schema = self.schemas[name]
+        if _repeatable(schema):
+            return query.getlist(name)
+        if schema.get("type") == "integer":
+            return _whole_number(name, query[name], low=schema["minimum"], high=schema["maximum"])
+        return query[name]
 
 
-def whole_number(name: str, text: str, *, low: int, high: int) -> int:
-    """A parameter that is a whole number within bounds. Raises ``Problem`` 422."""
+def query_schemas(wanted: type[Any]) -> dict[str, dict[str, Any]]:
+    """The JSON schema of each parameter, in the order of the fields; one that may be left out is not null here."""
+    _, components = msgspec.json.schema_components([wanted])
+    properties = components[wanted.__name__]["properties"]
+    return {name: _given(schema) for name, schema in properties.items()}
+
+
+def _given(schema: dict[str, Any]) -> dict[str, Any]:
+    choices = schema.get("anyOf")
+    return next(choice for choice in choices if choice != {"type": "null"}) if choices else schema
+
+
+def _repeatable(schema: dict[str, Any]) -> bool:
+    return schema.get("type") == "array"
+
+
+def _whole_number(name: str, text: str, *, low: int, high: int) -> int:
     number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 19 else None
     if number is None or not low <= number <= high:
         raise invalid(f"#/{name}", f"must be a whole number from {low} to {high}")

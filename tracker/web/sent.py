@@ -4,17 +4,16 @@ import asyncio
 from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from ..domain.ids import BadId, parse_id
 from ..domain.times import BadTime, parse_time
 from ..storage.messages import Messages
-from .auth import Guard
-from .bodies import MIB, read_json
+from .answers import json_content
+from .bodies import MIB, JsonBody
+from .fields import Id, Time
 from .items import Items, read_item, text_in
-from .parameters import single_parameters
+from .operations import Answer, Call, Endpoint, Operation
 from .problems import Flaw
 
 # Times beyond these have no place in a calendar of four digits, whatever their offset.
@@ -30,8 +29,8 @@ class SentIn(msgspec.Struct, forbid_unknown_fields=True):
 class SentMessageIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One message, and when it was sent: an RFC 3339 time."""
 
-    id: str
-    sent_at: str
+    id: Id
+    sent_at: Time
 
 
 class Kept(msgspec.Struct, frozen=True, tag_field="status", tag="accepted"):
@@ -46,12 +45,43 @@ class Unknown(msgspec.Struct, frozen=True, tag_field="status", tag="unknown"):
     id: str
 
 
-class Invalid(msgspec.Struct, frozen=True, tag_field="status", tag="invalid"):
+class InvalidSent(msgspec.Struct, frozen=True, tag_field="status", tag="invalid"):
     """What does not say of a message when it was sent, and why not; ``id`` is null when none was given."""
 
     id: str | None
     pointer: str
     detail: str
+
+
+class SentOutcome(msgspec.Struct, frozen=True):
+    """An answer for each message, in the order given."""
+
+    data: list[Kept | Unknown | InvalidSent]
+
+
+_CREATE = Operation(
+    name="mark_messages_sent",
+    subject="Messages",
+    method="POST",
+    path="/v1/messages/sent",
+    scope="messages",
+    summary="Say when mails were sent",
+    description="Optional. A message that was not made a moment before it is sent is judged better when its time is "
+    "known. Said again, the last time holds. No item fails the call.",
+    body=JsonBody(
+        SentIn,
+        2 * MIB,
+        example={"messages": [{"id": "01935f2e-7c11-7cc2-b0f5-5d9f8ac7a9d1", "sent_at": "2026-11-22T10:00:00Z"}]},
+    ),
+    answers=[
+        Answer(
+            status=200,
+            description="An answer for each message, in the order given.",
+            content=SentOutcome,
+            example={"data": [{"status": "accepted", "id": "01935f2e-7c11-7cc2-b0f5-5d9f8ac7a9d1"}]},
+        )
+    ],
+)
 
 
 class _Sent(msgspec.Struct, frozen=True):
@@ -65,40 +95,35 @@ class _Sent(msgspec.Struct, frozen=True):
 class SentApi:
     """``/v1/messages/sent``."""
 
-    def __init__(self, guard: Guard, messages: Messages) -> None:
-        self._guard = guard
+    def __init__(self, messages: Messages) -> None:
         self._messages = messages
 
-    def routes(self) -> list[Route]:
-        """Its routes."""
-        return [Route("/v1/messages/sent", self.create, methods=["POST"])]
+    def endpoints(self) -> list[Endpoint]:
+        """Its part of the table."""
+        return [Endpoint(_CREATE, self.create)]
 
-    async def create(self, request: Request) -> Response:
+    async def create(self, call: Call[None, SentIn]) -> Response:
         """200 with an answer for each message in the order given; said twice, the last time holds."""
-        account = await self._guard.admit(request, "messages")
-        single_parameters(request.query_params)
-        body = await read_json(request, SentIn, 2 * MIB)
-        read = await asyncio.to_thread(_read_all, body.messages)
+        read = await asyncio.to_thread(_read_all, call.body.messages)
         sent = {one.message: one.sent_at for one in read if isinstance(one, _Sent) and one.message is not None}
-        known = await self._messages.mark_sent(account.id, sent) if sent else set()
-        content = await asyncio.to_thread(_answer, read, known)
-        return Response(content, media_type="application/json")
+        known = await self._messages.mark_sent(call.account.id, sent) if sent else set()
+        return json_content(await asyncio.to_thread(_answer, read, known))
 
 
-def _read_all(raws: Sequence[msgspec.Raw]) -> list[_Sent | Invalid]:
+def _read_all(raws: Sequence[msgspec.Raw]) -> list[_Sent | InvalidSent]:
     return [_read(raw, f"#/messages/{place}") for place, raw in enumerate(raws)]
 
 
-def _read(raw: msgspec.Raw, pointer: str) -> _Sent | Invalid:
+def _read(raw: msgspec.Raw, pointer: str) -> _Sent | InvalidSent:
     given = read_item(raw, SentMessageIn, pointer)
     if isinstance(given, Flaw):
-        return Invalid(text_in(raw, "id"), *given)
+        return InvalidSent(text_in(raw, "id"), *given)
     try:
         sent_at = parse_time(given.sent_at)
     except BadTime as error:
-        return Invalid(given.id, f"{pointer}/sent_at", str(error))
+        return InvalidSent(given.id, f"{pointer}/sent_at", str(error))
     if not _EARLIEST <= sent_at <= _LATEST:
-        return Invalid(given.id, f"{pointer}/sent_at", "must lie in the years 1970 to 9999")
+        return InvalidSent(given.id, f"{pointer}/sent_at", "must lie in the years 1970 to 9999")
     return _Sent(given.id, _message_of(given.id), sent_at)
 
 
@@ -109,8 +134,8 @@ def _message_of(written_id: str) -> bytes | None:
         return None
 
 
-def _answer(read: Iterable[_Sent | Invalid], known: Collection[bytes]) -> bytes:
-    data = [one if isinstance(one, Invalid) else _outcome(one, known) for one in read]
+def _answer(read: Iterable[_Sent | InvalidSent], known: Collection[bytes]) -> bytes:
+    data = [one if isinstance(one, InvalidSent) else _outcome(one, known) for one in read]
     return msgspec.json.encode({"data": data})
 
 

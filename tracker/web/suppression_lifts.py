@@ -1,63 +1,91 @@
 """Lifting an opt-out: a person who left has come back, and the customer can prove it."""
 
 import time
+from typing import Annotated
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from ..domain.events import Consent, EventType, Hit, Method, Undo
 from ..domain.ids import parse_id
 from ..domain.suppressions import Suppression, may_lift
 from ..domain.times import BadTime, parse_time, written_time
+from ..storage.accounts import Account
 from ..storage.suppression_rows import SuppressionRows
 from ..workers.writer import EventWriter
-from .auth import Guard
-from .bodies import KIB, read_json
+from .bodies import KIB, JsonBody
+from .fields import Time
 from .names import text_flaw
-from .parameters import single_parameters
+from .operations import Answer, Call, Endpoint, Operation
 from .problems import Flaw, Problem, flawed
+from .suppression_questions import SUPPRESSION_ID
 
 _LONGEST_METHOD = 100
 _LONGEST_EVIDENCE = 2_000
 
 
-class LiftIn(msgspec.Struct, forbid_unknown_fields=True):
-    """A consent: when it was given, by what way (such as ``sign-up form``), and where its proof is."""
+def _text(description: str, longest: int) -> msgspec.Meta:
+    return msgspec.Meta(description=description, extra_json_schema={"minLength": 1, "maxLength": longest})
 
-    consented_at: str
-    method: str
-    evidence: str
+
+class LiftIn(msgspec.Struct, forbid_unknown_fields=True):
+    """A consent that a person gave."""
+
+    consented_at: Time
+    method: Annotated[str, _text("By what way it was given, such as “sign-up form”.", _LONGEST_METHOD)]
+    evidence: Annotated[str, _text("Where its proof is.", _LONGEST_EVIDENCE)]
+
+
+_LIFT = Operation(
+    name="lift_suppression",
+    subject="Suppressions",
+    method="POST",
+    path="/v1/suppressions/{id:uuid}/lift",
+    scope="suppressions:write",
+    summary="Lift an opt-out",
+    description="For somebody who left and has signed up again: a person's own opt-out gives way to a consent younger "
+    "than it. An event “resubscribed” is recorded, and the consent is kept as its proof.",
+    path_parameters=[SUPPRESSION_ID],
+    body=JsonBody(
+        LiftIn,
+        256 * KIB,
+        example={
+            "consented_at": "2026-11-22T10:00:00Z",
+            "method": "sign-up form",
+            "evidence": "form 17, confirmed by mail",
+        },
+    ),
+    answers=[Answer(status=204, description="The opt-out is gone.")],
+    problems=["not-found", "lift-forbidden", "consent-too-old", "not-an-opt-out", "opt-out-is-final"],
+)
 
 
 class SuppressionLiftsApi:
     """``POST /v1/suppressions/{id}/lift``; ``allowed`` is what the operator says."""
 
-    def __init__(self, guard: Guard, rows: SuppressionRows, writer: EventWriter, *, allowed: bool) -> None:
-        self._guard = guard
+    def __init__(self, rows: SuppressionRows, writer: EventWriter, *, allowed: bool) -> None:
         self._rows = rows
         self._writer = writer
         self._allowed = allowed
 
-    def routes(self) -> list[Route]:
-        """Its routes."""
-        return [Route("/v1/suppressions/{id:uuid}/lift", self.lift, methods=["POST"])]
+    def endpoints(self) -> list[Endpoint]:
+        """Its part of the table."""
+        return [Endpoint(_LIFT, self.lift, permit=self._permit)]
 
-    async def lift(self, request: Request) -> Response:
+    async def lift(self, call: Call[None, LiftIn]) -> Response:
         """204 once the opt-out is gone, its event recorded and the consent kept in its place."""
-        account = await self._guard.admit(request, "suppressions:write")
-        single_parameters(request.query_params)
-        if not self._allowed:
-            raise Problem("lift-forbidden", "The operator has switched lifting off (TRACKER_LIFT).")
         now = time.time_ns() // 1_000_000
-        consent = _consent(await read_json(request, LiftIn, 256 * KIB), now)
-        row = await self._rows.find(account.id, request.path_params["id"].bytes)
+        consent = _consent(call.body, now)
+        row = await self._rows.find(call.account.id, call.path["id"].bytes)
         if row is None:
             raise Problem("not-found", "There is no such suppression.")
         _refuse(row, consent)
-        await self._writer.record(_undo(account.id, row, consent, now))
+        await self._writer.record(_undo(call.account.id, row, consent, now))
         return Response(status_code=204)
+
+    def _permit(self, _: Account) -> None:
+        if not self._allowed:
+            raise Problem("lift-forbidden", "The operator has switched lifting off (TRACKER_LIFT).")
 
 
 def _refuse(row: Suppression, consent: Consent) -> None:

@@ -1,19 +1,37 @@
 """What a customer may ask about suppressions, read from a query and judged."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from starlette.datastructures import QueryParams
+from msgspec import Meta
 
 from ..domain.suppressions import ORIGINS, REASONS, SCOPES
 from ..domain.times import BadTime, parse_time
 from ..storage.suppression_rows import SuppressionFilter
+from .fields import ID_SCHEMA, Cursor, Limit, Time, Topic, word
 from .names import checked_name
-from .parameters import single_parameters, whole_number
+from .operations import PathParameter
 from .problems import Flaw, flawed
 
-MOST_ROWS = 1_000
+SUPPRESSION_ID = PathParameter(name="id", description="The suppression's id.", schema=ID_SCHEMA)
+
+Reason = Annotated[str, word(*REASONS, description="Why not.")]
+Scope = Annotated[str, word(*SCOPES, description="For all of the account, or one topic.")]
+Origin = Annotated[str, word(*ORIGINS, description="Who said so.")]
+Since = Annotated[Time, Meta(description="Made from this time on.")]
+
+
+class SuppressionsQuery(msgspec.Struct, frozen=True):
+    """The parameters of the list."""
+
+    reason: Reason | None = None
+    scope: Scope | None = None
+    topic: Topic | None = None
+    origin: Origin | None = None
+    since: Since | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 100
 
 
 class SuppressionQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,15 +47,14 @@ class SuppressionQuestion(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.msgpack.encode(msgspec.structs.astuple(self.filter))
 
 
-def question_of_query(query: QueryParams) -> SuppressionQuestion:
+def question_of_query(query: SuppressionsQuery) -> SuppressionQuestion:
     """The question of a GET. Raises ``Problem`` 422 with every flaw found."""
-    given = single_parameters(query, (*_JUDGES, "cursor", "limit"))
-    limit = whole_number("limit", given.get("limit", "100"), low=1, high=MOST_ROWS)
+    given = {name: getattr(query, name) for name in _JUDGES}
     flaws: list[Flaw] = []
-    values = {name: _judged(name, given[name], flaws) for name in _JUDGES if name in given}
+    values = {name: _judged(name, value, flaws) for name, value in given.items() if value is not None}
     if flaws:
         raise flawed(flaws)
-    return SuppressionQuestion(filter=SuppressionFilter(**values), limit=limit, cursor=given.get("cursor"))
+    return SuppressionQuestion(filter=SuppressionFilter(**values), limit=query.limit, cursor=query.cursor)
 
 
 def _judged(name: str, given: str, flaws: list[Flaw]) -> Any:

@@ -1,32 +1,32 @@
 """Suppressions row by row: listed, searched, added, deleted; and the log of what changed."""
 
 import time
-from collections.abc import Mapping
-from urllib.parse import urlencode
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from starlette.requests import Request
+from msgspec import Meta
 from starlette.responses import Response
-from starlette.routing import Route
 
 from ..domain.addresses import InvalidAddress, address_key, canonical, read_address
 from ..domain.ids import new_id, parse_id
 from ..domain.suppressions import REASONS, Suppression, is_final
 from ..storage.accounts import Account
-from ..storage.suppression_changes import SuppressionChanges
+from ..storage.suppression_changes import SuppressionChange, SuppressionChanges
 from ..storage.suppression_rows import NewSuppression, SuppressionRows
-from .auth import Guard
-from .bodies import KIB, read_json
+from .answers import json_answer, next_link
+from .bodies import KIB, JsonBody
 from .cursors import Cursors
-from .event_questions import LAST_SEQUENCE
+from .fields import After, Email, Limit, Topic
 from .names import checked_name, text_flaw
-from .parameters import single_parameters, whole_number
+from .operations import Answer, Call, Endpoint, Operation
 from .problems import Flaw, Problem, flawed, invalid
 from .suppression_questions import (
-    MOST_ROWS,
+    SUPPRESSION_ID,
     BadWord,
+    Reason,
     SuppressionQuestion,
+    SuppressionsQuery,
     one_of,
     question_of_query,
 )
@@ -38,16 +38,158 @@ _LONGEST_NOTE = 500
 class SuppressionIn(msgspec.Struct, forbid_unknown_fields=True):
     """A row a customer gives; without a topic it is for the whole account."""
 
-    email: str
-    reason: str
-    topic: str | None = None
-    note: str | None = None
+    email: Email
+    reason: Reason
+    topic: Topic | None = None
+    note: Annotated[str, Meta(description="Your own.", extra_json_schema={"maxLength": _LONGEST_NOTE})] | None = None
 
 
 class SuppressionSearch(msgspec.Struct, forbid_unknown_fields=True):
     """Whose rows are looked for."""
 
-    email: str
+    email: Email
+
+
+class SuppressionChangesQuery(msgspec.Struct, frozen=True):
+    """Where to go on."""
+
+    after: After = 0
+    limit: Limit = 100
+
+
+class SuppressionPage(msgspec.Struct, frozen=True):
+    """Suppressions, and where the list goes on."""
+
+    data: list[Suppression]
+    next_cursor: str | None
+
+
+class SuppressionLog(msgspec.Struct, frozen=True):
+    """Changes of suppressions, and what to ask for ``after`` next."""
+
+    data: list[SuppressionChange]
+    next: int
+
+
+_SHOWN = {
+    "id": "01935f2e-7c11-7cc2-b0f5-5d9f8ac7a9d1",
+    "email": "Ada@Example.com",
+    "reason": "manual",
+    "scope": "topic",
+    "topic": "offers",
+    "origin": "customer",
+    "note": "asked by phone",
+    "message_id": None,
+    "created_at": "2026-11-22T10:00:00.000Z",
+}
+
+_BROWSE = Operation(
+    name="list_suppressions",
+    subject="Suppressions",
+    method="GET",
+    path=_PATH,
+    scope="suppressions:read",
+    summary="List suppressions",
+    description="The newest first. Filters must all hold.",
+    query=SuppressionsQuery,
+    answers=[
+        Answer(
+            status=200,
+            description="A page of suppressions.",
+            content=SuppressionPage,
+            headers=["Link"],
+            example={"data": [_SHOWN], "next_cursor": None},
+        )
+    ],
+    problems=["bad-cursor"],
+)
+
+_ADD = Operation(
+    name="add_suppression",
+    subject="Suppressions",
+    method="POST",
+    path=_PATH,
+    scope="suppressions:write",
+    summary="Add a suppression",
+    description="It holds from the answer on. Without a topic it is for the whole account. It makes no recipient and "
+    "no event.",
+    body=JsonBody(
+        SuppressionIn,
+        256 * KIB,
+        example={"email": "Ada@Example.com", "reason": "manual", "topic": "offers", "note": "asked by phone"},
+    ),
+    answers=[
+        Answer(status=200, description="The same row stands already.", content=Suppression, example=_SHOWN),
+        Answer(status=201, description="The new row.", content=Suppression, headers=["Location"], example=_SHOWN),
+    ],
+)
+
+_SEARCH = Operation(
+    name="search_suppressions",
+    subject="Suppressions",
+    method="POST",
+    path=f"{_PATH}/search",
+    scope="suppressions:read",
+    summary="Find the suppressions of an address",
+    description="Any spelling of the address finds them; there is one page.",
+    body=JsonBody(SuppressionSearch, 256 * KIB, example={"email": "ada@example.com"}),
+    answers=[
+        Answer(
+            status=200,
+            description="Every row of the address.",
+            content=SuppressionPage,
+            example={"data": [_SHOWN], "next_cursor": None},
+        )
+    ],
+)
+
+_CHANGES = Operation(
+    name="follow_suppressions",
+    subject="Suppressions",
+    method="GET",
+    path=f"{_PATH}/changes",
+    scope="suppressions:read",
+    summary="Follow what is added and removed",
+    description="Opt-outs of people included, in the order of a sequence that starts at 1 and has no holes. Keep "
+    "“next” and ask again with after set to it. Of a row you deleted email and note are null.",
+    query=SuppressionChangesQuery,
+    answers=[
+        Answer(
+            status=200,
+            description="What changed.",
+            content=SuppressionLog,
+            example={
+                "data": [{"sequence": 42, "change": "added", "changed_at": "2026-11-22T10:00:00.000Z", **_SHOWN}],
+                "next": 42,
+            },
+        )
+    ],
+)
+
+_SHOW = Operation(
+    name="read_suppression",
+    subject="Suppressions",
+    method="GET",
+    path=f"{_PATH}/{{id:uuid}}",
+    scope="suppressions:read",
+    summary="Read a suppression",
+    path_parameters=[SUPPRESSION_ID],
+    answers=[Answer(status=200, description="The row.", content=Suppression, example=_SHOWN)],
+    problems=["not-found"],
+)
+
+_DELETE = Operation(
+    name="delete_suppression",
+    subject="Suppressions",
+    method="DELETE",
+    path=f"{_PATH}/{{id:uuid}}",
+    scope="suppressions:write",
+    summary="Delete a suppression",
+    description="Never touches another row. What a person said themselves and every complaint are final.",
+    path_parameters=[SUPPRESSION_ID],
+    answers=[Answer(status=204, description="It is deleted.")],
+    problems=["not-found", "opt-out-is-final"],
+)
 
 
 class SuppressionRowsApi:
@@ -55,87 +197,64 @@ class SuppressionRowsApi:
 
     def __init__(
         self,
-        guard: Guard,
         rows: SuppressionRows,
         changes: SuppressionChanges,
         cursors: Cursors,
         base_url: str,
     ) -> None:
-        self._guard = guard
         self._rows = rows
         self._changes = changes
         self._cursors = cursors
         self._base_url = base_url
 
-    def routes(self) -> list[Route]:
-        """Its routes."""
+    def endpoints(self) -> list[Endpoint]:
+        """Its part of the table."""
         return [
-            Route(_PATH, self.collection, methods=["GET", "POST"]),
-            Route(f"{_PATH}/search", self.search, methods=["POST"]),
-            Route(f"{_PATH}/changes", self.changes, methods=["GET"]),
-            Route(f"{_PATH}/{{id:uuid}}", self.row, methods=["GET", "DELETE"]),
+            Endpoint(_BROWSE, self.browse),
+            Endpoint(_ADD, self.add),
+            Endpoint(_SEARCH, self.search),
+            Endpoint(_CHANGES, self.changes),
+            Endpoint(_SHOW, self.show),
+            Endpoint(_DELETE, self.delete),
         ]
 
-    async def collection(self, request: Request) -> Response:
-        """GET lists, POST adds."""
-        return await (self._add(request) if request.method == "POST" else self._browse(request))
-
-    async def row(self, request: Request) -> Response:
-        """GET shows one row, DELETE deletes it."""
-        return await (self._delete(request) if request.method == "DELETE" else self._show(request))
-
-    async def search(self, request: Request) -> Response:
+    async def search(self, call: Call[None, SuppressionSearch]) -> Response:
         """Every row of an address, which may stand in a body alone; any spelling of it finds them."""
-        account = await self._guard.admit(request, "suppressions:read")
-        single_parameters(request.query_params)
-        wanted = await read_json(request, SuppressionSearch, 256 * KIB)
         try:
-            key = address_key(canonical(wanted.email), account.pepper)
+            key = address_key(canonical(call.body.email), call.account.pepper)
         except InvalidAddress as error:
             raise invalid("#/email", str(error)) from None
-        return _json({"data": await self._rows.of_address(account.id, key), "next_cursor": None})
+        return json_answer(SuppressionPage(await self._rows.of_address(call.account.id, key), None))
 
-    async def changes(self, request: Request) -> Response:
+    async def changes(self, call: Call[SuppressionChangesQuery, None]) -> Response:
         """What was added and removed above a sequence number, without gaps."""
-        account = await self._guard.admit(request, "suppressions:read")
-        given = single_parameters(request.query_params, ("after", "limit"))
-        after = whole_number("after", given.get("after", "0"), low=0, high=LAST_SEQUENCE)
-        limit = whole_number("limit", given.get("limit", "100"), low=1, high=MOST_ROWS)
-        changes = await self._changes.after(account.id, after, limit=limit)
-        return _json({"data": changes, "next": changes[-1].sequence if changes else after})
+        after = call.query.after
+        changes = await self._changes.after(call.account.id, after, limit=call.query.limit)
+        return json_answer(SuppressionLog(changes, changes[-1].sequence if changes else after))
 
-    async def _browse(self, request: Request) -> Response:
-        account = await self._guard.admit(request, "suppressions:read")
-        rows, cursor = await self._page(account, question_of_query(request.query_params))
-        headers = {}
-        if cursor is not None:
-            query = [pair for pair in request.query_params.multi_items() if pair[0] != "cursor"]
-            following = f"{self._base_url}{_PATH}?{urlencode([*query, ('cursor', cursor)])}"
-            headers["Link"] = f'<{following}>; rel="next"'
-        return _json({"data": rows, "next_cursor": cursor}, headers=headers)
+    async def browse(self, call: Call[SuppressionsQuery, None]) -> Response:
+        """A page of the rows that match the query, the newest first."""
+        rows, cursor = await self._page(call.account, question_of_query(call.query))
+        link = next_link(f"{self._base_url}{_PATH}", call.request.query_params, cursor)
+        return json_answer(SuppressionPage(rows, cursor), headers=link)
 
-    async def _add(self, request: Request) -> Response:
+    async def add(self, call: Call[None, SuppressionIn]) -> Response:
         """201 with the new row, or 200 with the same row as it stands already."""
-        account = await self._guard.admit(request, "suppressions:write")
-        single_parameters(request.query_params)
-        wanted = await read_json(request, SuppressionIn, 256 * KIB)
-        row, new = await self._rows.add(_new_row(account, wanted))
+        row, new = await self._rows.add(_new_row(call.account, call.body))
         if not new:
-            return _json(row)
-        return _json(row, 201, {"Location": f"{self._base_url}{_PATH}/{row.id}"})
+            return json_answer(row)
+        return json_answer(row, 201, {"Location": f"{self._base_url}{_PATH}/{row.id}"})
 
-    async def _show(self, request: Request) -> Response:
-        account = await self._guard.admit(request, "suppressions:read")
-        single_parameters(request.query_params)
-        return _json(await self._find(account, request.path_params["id"]))
+    async def show(self, call: Call[None, None]) -> Response:
+        """One row."""
+        return json_answer(await self._find(call.account, call.path["id"]))
 
-    async def _delete(self, request: Request) -> Response:
-        account = await self._guard.admit(request, "suppressions:write")
-        single_parameters(request.query_params)
-        row = await self._find(account, request.path_params["id"])
+    async def delete(self, call: Call[None, None]) -> Response:
+        """204, or 409 and nothing changed for a row that is final."""
+        row = await self._find(call.account, call.path["id"])
         if is_final(row):
             raise Problem("opt-out-is-final", "What a person said, and a complaint, cannot be deleted.")
-        await self._rows.delete(account.id, parse_id(row.id), at=_now())
+        await self._rows.delete(call.account.id, parse_id(row.id), at=_now())
         return Response(status_code=204)
 
     async def _find(self, account: Account, identifier: UUID) -> Suppression:
@@ -185,7 +304,3 @@ def _new_row(account: Account, wanted: SuppressionIn) -> NewSuppression:
 
 def _now() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(content), status, headers, "application/json")

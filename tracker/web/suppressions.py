@@ -5,17 +5,16 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from ..domain.addresses import address_keys
 from ..domain.times import written_time
 from ..storage.suppressions import Standing, Suppressions
-from .auth import Guard
-from .bodies import MIB, read_json
+from .answers import json_content
+from .bodies import MIB, JsonBody
+from .fields import Topic
 from .names import checked_name
-from .parameters import single_parameters
+from .operations import Answer, Call, Endpoint, Operation
 
 _MOST_ADDRESSES = 10_000
 
@@ -24,7 +23,7 @@ class CheckQuestion(msgspec.Struct, forbid_unknown_fields=True):
     """Addresses to be written to; what is no address is answered as such, and never fails the call."""
 
     recipients: Annotated[list[Any], msgspec.Meta(max_length=_MOST_ADDRESSES)]
-    topic: str | None = None
+    topic: Topic | None = None
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -37,29 +36,63 @@ class Checked(msgspec.Struct, frozen=True):
     since: str | None
 
 
+class CheckAnswer(msgspec.Struct, frozen=True):
+    """An answer for each address, in the order given."""
+
+    data: list[Checked]
+
+
+_CHECK = Operation(
+    name="check_suppressions",
+    subject="Suppressions",
+    method="POST",
+    path="/v1/suppressions/check",
+    scope="suppressions:read",
+    summary="May these be written to?",
+    description="Ask before each sending. An opt-out counts for every spelling of its address; with a topic, opt-outs "
+    "from that topic count too. No item fails the call. When it cannot be told the answer is 503, and never “allowed”.",
+    body=JsonBody(CheckQuestion, 2 * MIB, example={"recipients": ["ada@example.com", "bob@example.com"]}),
+    answers=[
+        Answer(
+            status=200,
+            description="An answer for each address, in the order given.",
+            content=CheckAnswer,
+            example={
+                "data": [
+                    {
+                        "recipient": "ada@example.com",
+                        "allowed": False,
+                        "reason": "unsubscribed",
+                        "scope": "account",
+                        "since": "2026-11-22T10:00:00.000Z",
+                    },
+                    {"recipient": "bob@example.com", "allowed": True, "reason": None, "scope": None, "since": None},
+                ]
+            },
+        )
+    ],
+)
+
+
 class SuppressionsApi:
     """``/v1/suppressions``."""
 
-    def __init__(self, guard: Guard, suppressions: Suppressions) -> None:
-        self._guard = guard
+    def __init__(self, suppressions: Suppressions) -> None:
         self._suppressions = suppressions
 
-    def routes(self) -> list[Route]:
-        """Its routes."""
-        return [Route("/v1/suppressions/check", self.check, methods=["POST"])]
+    def endpoints(self) -> list[Endpoint]:
+        """Its part of the table."""
+        return [Endpoint(_CHECK, self.check)]
 
-    async def check(self, request: Request) -> Response:
+    async def check(self, call: Call[None, CheckQuestion]) -> Response:
         """The addresses in the order given, each allowed or not; 503 when that cannot be told."""
-        account = await self._guard.admit(request, "suppressions:read")
-        single_parameters(request.query_params)
-        question = await read_json(request, CheckQuestion, 2 * MIB)
+        account, question = call.account, call.body
         topic = checked_name("topic", question.topic) if question.topic is not None else None
         # Ten thousand hashes would keep every pixel waiting.
         keys = await asyncio.to_thread(_keys, question.recipients, account.pepper)
         wanted = list({key for key in keys if key is not None})
         standings = await self._suppressions.matching(account.id, wanted, topic)
-        content = await asyncio.to_thread(_answer, question.recipients, keys, standings)
-        return Response(content, media_type="application/json")
+        return json_content(await asyncio.to_thread(_answer, question.recipients, keys, standings))
 
 
 def _keys(recipients: Sequence[Any], pepper: bytes) -> list[bytes | None]:

@@ -1,0 +1,71 @@
+"""The one way every request to the API takes: who asks, for what, with what, and only then the handler."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from .auth import Guard
+from .operations import Call, Endpoint
+from .parameters import QueryReader
+
+
+class Api:
+    """Serves the table."""
+
+    def __init__(self, guard: Guard, endpoints: Sequence[Endpoint]) -> None:
+        self._guard = guard
+        self._endpoints = endpoints
+
+    def routes(self) -> list[Route]:
+        """A route for each path, with all of its methods; ``/x/batch`` is found before ``/x/{id}``."""
+        paths: defaultdict[str, dict[str, _Steps]] = defaultdict(dict)
+        for endpoint in self._endpoints:
+            operation = endpoint.operation
+            paths[operation.path][operation.method] = _Steps(self._guard, endpoint)
+        return [Route(path, _Methods(paths[path])) for path in sorted(paths, key=lambda path: "{" in path)]
+
+
+class _Methods:
+    """What answers at one path. It takes every method, so that no other path is asked about those it has not."""
+
+    def __init__(self, methods: Mapping[str, "_Steps"]) -> None:
+        self._methods = {**({"HEAD": methods["GET"]} if "GET" in methods else {}), **methods}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        steps = self._methods.get(scope["method"])
+        if steps is None:
+            raise HTTPException(405, headers={"Allow": ", ".join(self._methods)})
+        response = await steps.answer(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+
+class _Steps:
+    """What is done for every request to one endpoint, in this order.
+
+    Whatever holds for all of the API has its place here, before or after the handler.
+    """
+
+    def __init__(self, guard: Guard, endpoint: Endpoint) -> None:
+        self._guard = guard
+        self._endpoint = endpoint
+        self._operation = endpoint.operation
+        self._query = QueryReader(endpoint.operation.query)
+
+    async def answer(self, request: Request) -> Response:
+        """The handler's answer. Raises ``Problem`` for what stands in its way."""
+        account = await self._guard.admit(request, self._operation.scope)
+        query = self._query.read(request.query_params)
+        path = self._path(request.path_params)
+        if self._endpoint.permit is not None:
+            self._endpoint.permit(account)
+        body = await self._operation.body.read(request) if self._operation.body is not None else None
+        return await self._endpoint.handler(Call(account=account, path=path, query=query, body=body, request=request))
+
+    def _path(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        return {one.name: one.read(found[one.name]) for one in self._operation.path_parameters}

@@ -1,0 +1,83 @@
+"""What fields of the API hold, for bodies and queries alike: told to whoever reads the documents of the API.
+
+Schemas say here what the code judges elsewhere in words of its own; only the bounds of whole numbers in a query are
+held by them.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from ..domain.addresses import LONGEST_ADDRESS
+from .names import LONGEST_EXTERNAL_ID, LONGEST_METADATA_VALUE, LONGEST_NAME, MOST_METADATA
+
+MOST_ROWS = 1_000
+"""Of one page."""
+
+LAST_SEQUENCE = 2**63 - 1
+
+_NAME = {"minLength": 1, "maxLength": LONGEST_NAME, "pattern": r"^[^/\u0000-\u001f\u007f-\u009f]+$"}
+
+NAME_SCHEMA = {"type": "string", **_NAME}
+"""Of the name of a campaign or a topic."""
+
+Campaign = Annotated[str, Meta(description="The campaign; it comes into being by being used.", extra_json_schema=_NAME)]
+Topic = Annotated[str, Meta(description="The topic; it comes into being by being used.", extra_json_schema=_NAME)]
+
+Email = Annotated[
+    str,
+    Meta(
+        description="One e-mail address, without a name and without < and >.",
+        extra_json_schema={"format": "idn-email", "maxLength": LONGEST_ADDRESS},
+        examples=["Ada@Example.com"],
+    ),
+]
+
+ExternalId = Annotated[
+    str,
+    Meta(
+        description="Your own name for the recipient.",
+        extra_json_schema={"minLength": 1, "maxLength": LONGEST_EXTERNAL_ID},
+        examples=["crm-42"],
+    ),
+]
+
+ID_SCHEMA = {"type": "string", "format": "uuid"}
+
+Id = Annotated[
+    str,
+    Meta(
+        description="An id of ours.",
+        extra_json_schema={"format": "uuid"},
+        examples=["01935f2e-7c11-7cc2-b0f5-5d9f8ac7a9d1"],
+    ),
+]
+
+Time = Annotated[
+    str,
+    Meta(
+        description="An RFC 3339 time with its offset; answers write it in UTC with three digits.",
+        extra_json_schema={"format": "date-time"},
+        examples=["2026-11-22T10:00:00Z"],
+    ),
+]
+
+MetadataValue = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_METADATA_VALUE})]
+Metadata = Annotated[
+    dict[str, MetadataValue | int | float | bool | None],
+    Meta(
+        description="Comes back with every event. Keys have 1 to 40 characters.",
+        extra_json_schema={"maxProperties": MOST_METADATA},
+    ),
+]
+
+Limit = Annotated[int, Meta(ge=1, le=MOST_ROWS, description="How many rows at most.")]
+Cursor = Annotated[str, Meta(description="Where to go on: next_cursor of the page before.")]
+After = Annotated[
+    int, Meta(ge=0, le=LAST_SEQUENCE, description="The last sequence number you have; what is younger is answered.")
+]
+
+
+def word(*words: str, description: str) -> Meta:
+    """Of a text that is one of these."""
+    return Meta(description=description, extra_json_schema={"enum": list(words)})
