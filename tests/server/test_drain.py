@@ -120,6 +120,29 @@ async def test_sigterm_ends_in_time_while_the_inbox_is_locked(tmp_path: Path) ->
         await expect_a_good_end(server)
 
 
+async def test_sigterm_ends_in_time_while_the_main_file_is_locked(tmp_path: Path) -> None:
+    """F12, F07: each message waits for the lock in vain; they do so together, not one after the other."""
+    ledger = Ledger()
+    async with Server(tmp_path / "data") as server:
+        account = await server.create_account("north")
+        with locked(server.main):
+            uploads = [Upload(account, ledger) for _ in range(20)]
+            for upload in uploads:
+                await upload.begin(server.port)
+            answers = asyncio.gather(*(upload.finish() for upload in uploads))
+            server.terminate()
+            assert await answers == [503] * len(uploads)
+            status, ended_s = await server.stopped(within_s=2 * _ENDS_WITHIN_S)
+        print(f"ended {ended_s:.2f} s after the last answer")
+        assert status == 0, server.log()
+        assert ended_s < _ENDS_WITHIN_S
+        for upload in uploads:
+            await upload.close()
+        await server.start()
+        await expect_nothing_lost(server, ledger)
+        await expect_a_good_end(server)
+
+
 async def test_what_the_worker_leaves_is_projected_at_the_next_start(tmp_path: Path) -> None:
     """F12: the worker stands still and is killed in the end; its rest stays in the journal, and nowhere else."""
     ledger = Ledger()

@@ -155,6 +155,19 @@ async def test_writer_waits_for_a_lock_as_long_as_it_is_patient(path: Path) -> N
         assert await count(database) == 1
 
 
+async def test_those_who_waited_for_the_same_lock_fail_together(database: SQLite, path: Path) -> None:
+    """Each with a patience of its own, the last of many would hear of it minutes later."""
+    with contextlib.ExitStack() as lock:
+        lock.enter_context(locked_by_another_connection(path))
+        writing = [asyncio.create_task(add(database, number)) for number in range(20)]
+        # Gone before the second had its turn: it would now be stored, had it not been given up with the first.
+        writing[0].add_done_callback(lambda _: lock.close())
+        failures = await asyncio.gather(*writing, return_exceptions=True)
+    assert [type(failure) for failure in failures] == [Unavailable] * 20
+    await add(database, 21)
+    assert await count(database) == 1
+
+
 async def test_reads_go_on_while_another_process_writes(database: SQLite, path: Path) -> None:
     """And see nothing of what it has not committed."""
     await add(database, 1, 2, 3)

@@ -370,3 +370,27 @@ async def test_server_tells_nobodys_secrets(server: Server, account: Account) ->
     secrets = ["canary", key.lower(), key.split("_", 2)[2].lower()]
     secrets += [part.lower() for path in paths for part in path[3:].removesuffix(".gif").split(".")]
     assert [one for one in secrets if one in said] == []
+
+
+async def test_answer_in_one_piece_is_the_usual_answer(server: Server, account: Account) -> None:
+    """A connection that stays open gets the bytes that were made beforehand, one that ends the usual way."""
+    made = await make(server, account)
+    for path in (made["open"], made["click"], "/o/forged.gif"):
+        whole = await talk(server.port, request("GET", path))
+        usual = await talk(server.port, request("GET", path, "Connection: close"))
+        assert usual.fields.pop("connection") == "close"
+        assert (whole.status, whole.body) == (usual.status, usual.body)
+        assert list({**whole.fields, "date": ""}.items()) == list({**usual.fields, "date": ""}.items())
+
+
+async def test_requests_sent_at_once_are_answered_in_their_order(server: Server, account: Account) -> None:
+    """Pipelined hits, one of them a HEAD, and a request of another kind between them (RFC 9112, section 9.3.2)."""
+    made = await make(server, account)
+    asked = [("GET", made["open"]), ("HEAD", made["click"]), ("GET", "/livez"), ("GET", made["click"])] * 3
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"".join(request(method, path) for method, path in asked))
+    heard = [await read_answer(reader, head=method == "HEAD") for method, _ in asked]
+    writer.close()
+    assert [answer.status for answer in heard] == [200, 302, 200, 302] * 3
+    assert [answer.fields.get("location") for answer in heard] == [None, SHOP, None, SHOP] * 3
+    assert [answer.body for answer in heard[::4]] == [PIXEL] * 3

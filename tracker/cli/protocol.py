@@ -1,7 +1,13 @@
-"""HTTP as uvicorn speaks it, but for two things that recipients and caches would suffer from."""
+"""HTTP as uvicorn speaks it: safe for recipients and caches where it is not, and in one write where that is quicker."""
+
+import asyncio
+from typing import Any
 
 import httptools
+from uvicorn._types import HTTPScope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ..web.prepared import WHOLE
 
 _NOT_HTTP = (
     b"HTTP/1.1 400 Bad Request\r\n"
@@ -20,7 +26,34 @@ class Protocol(HttpToolsProtocol):
 
     Clients that offer HTTP/2 in this way send their request in HTTP/1.1 all the same, body included, and the
     server may ignore the offer (RFC 9110, section 7.8). The parser would take the body for the other protocol.
+
+    An answer that was made beforehand goes out in one write (``tracker.web.prepared``).
     """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+        super().connection_made(transport)
+        # One for all requests of the connection: an object of each request, named in its scope, would be garbage
+        # that only the collector finds, and its pauses would be the slowest answers.
+        self._extensions: dict[str, Any] = {WHOLE: self.send_whole}
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = self._extensions
+
+    def send_whole(self, scope: HTTPScope, status_line: bytes, rest: bytes) -> bool:
+        """Answer the request of this scope in one write. False, with nothing done, where it needs the usual way: a
+        HEAD, a request before others on the connection, the last of it, a reader who is behind."""
+        cycle = self.cycle
+        if cycle.scope is not scope or scope["method"] == "HEAD" or not cycle.keep_alive:
+            return False
+        if cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
+            return False
+        cycle.response_started = cycle.response_complete = True
+        added = [b"%b: %b\r\n" % field for field in self.server_state.default_headers]
+        self.transport.write(b"".join((status_line, *added, rest)))
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()

@@ -26,7 +26,7 @@ from .protocol import Protocol
 
 _BACKLOG = 2_048
 _KEEP_ALIVE_S = 5
-_WORKER_PRIORITY = 5
+_WORKER_PRIORITY = 10
 _LOCK_POLL_S = 0.05
 
 

@@ -42,6 +42,7 @@ class SQLite:
         self._attached = attached
         self._readers_wanted = readers
         self._patience_ms = patience_ms
+        self._locked_at = 0.0
 
     async def __aenter__(self) -> Self:
         self._stack = AsyncExitStack()
@@ -85,7 +86,7 @@ class SQLite:
         if len(changes) == 1 and _is_one_statement(changes[0]):
             # It is a transaction by itself. Begin and commit would each give up the interpreter's lock and wait
             # for it again behind the requests being answered, which costs more than the commit.
-            await self._in_thread(work)
+            await self._in_turn(work)
         else:
             await self._transact(work)
 
@@ -127,7 +128,24 @@ class SQLite:
                 raise
             return result
 
-        return await self._in_thread(transaction)
+        return await self._in_turn(transaction)
+
+    async def _in_turn(self, work: Callable[[], T]) -> T:
+        """Those who waited while another's patience with a lock ran out have been patient as well: one after the
+        other, each for as long again, would be answered too late to be of use, and hold up the end of the server."""
+        came = time.monotonic()
+
+        def in_turn() -> T:
+            if came < self._locked_at:
+                raise Unavailable("SQLITE_BUSY: the database was locked all the while")
+            try:
+                return work()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                    self._locked_at = time.monotonic()
+                raise
+
+        return await self._in_thread(in_turn)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         def translated() -> T:

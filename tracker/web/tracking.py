@@ -17,6 +17,7 @@ from ..domain.verdicts import PURPOSE_HEADERS, prefetched
 from ..storage.database import Refused, Unavailable
 from ..workers.writer import EventWriter
 from .pages import Pages
+from .prepared import Prepared
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +44,7 @@ _REDIRECT_HEADERS = [
     *_COMMON,
 ]
 
-_PIXEL_STARTS = {
-    status: {"type": "http.response.start", "status": status, "headers": _PIXEL_HEADERS} for status in (200, 503)
-}
-_PIXEL_BODY = {"type": "http.response.body", "body": PIXEL}
-_NO_BODY = {"type": "http.response.body", "body": b""}
+_PIXELS = {status: Prepared.of(status, _PIXEL_HEADERS, PIXEL) for status in (200, 503)}
 
 _OPENED, _CLICKED = EventType.OPENED.value, EventType.CLICKED.value
 
@@ -90,8 +87,7 @@ class Tracking:
         except Exception as error:  # noqa: BLE001 - a mail never shows a broken picture
             log.error("an open could not be recorded: %s", type(error).__name__)
             status = 503
-        await send(_PIXEL_STARTS[status])
-        await send(_PIXEL_BODY)
+        await _PIXELS[status].send(scope, send)
 
     async def _click(self, token: str, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -105,9 +101,7 @@ class Tracking:
             except Exception as error:  # noqa: BLE001 - a link leads on, whatever happens to us
                 log.error("a click could not be recorded: %s", type(error).__name__)
         location = (link.destination or "").encode("ascii")
-        headers = [(b"location", location), *_REDIRECT_HEADERS]
-        await send({"type": "http.response.start", "status": 302, "headers": headers})
-        await send(_NO_BODY)
+        await Prepared.of(302, [(b"location", location), *_REDIRECT_HEADERS], b"").send(scope, send)
 
     async def _keep(self, hit: Hit) -> None:
         kept = self._writer.keep(hit)

@@ -60,6 +60,7 @@ class EventWriter:
         self.unrecorded: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run(), name="event writer")
         return self
 
@@ -89,7 +90,7 @@ class EventWriter:
         self._held = held
 
     def _enqueue(self, entry: Entry, *, patient: bool) -> asyncio.Future[None]:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done = self._loop.create_future()
         waiting = _Waiting(entry, done, patient)
         if self.failing:
             self._disappoint(waiting, Unavailable("storage is failing: try again later"))
@@ -97,7 +98,7 @@ class EventWriter:
             self._drop(waiting, Overloaded("the journal is full: the projector has fallen behind"))
         elif len(self._queue) >= self._most_waiting:
             self.failing = True
-            self._drop(waiting, Overloaded("too many events wait to be written"))
+            self._disappoint(waiting, Overloaded("too many events wait to be written"))
         else:
             self._queue.append(waiting)
             self._arrived.set()
