@@ -28,6 +28,7 @@ OTHER_VALUES: dict[str, tuple[str, object]] = {
     "queue_limit": ("1", 1),
     "drain_seconds": ("0", 0),
     "log_level": ("debug", "debug"),
+    "log_format": ("json", "json"),
 }
 
 NAMES = [option.name for option in fields(Settings)]
@@ -129,6 +130,7 @@ BAD_VALUES = [
     ("worker", ""),
     ("log_level", "INFO"),
     ("log_level", "loud"),
+    ("log_format", "xml"),
     ("journal_ceiling", "0"),
     ("journal_ceiling", "many"),
     ("queue_limit", "0"),

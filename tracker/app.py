@@ -1,5 +1,6 @@
 """Where the parts are put together: what serves, and what works behind it."""
 
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable
@@ -14,7 +15,7 @@ from .domain.keys import Keyring
 from .domain.links import Links
 from .settings import Settings
 from .storage.accounts import Accounts
-from .storage.database import Database, Unavailable
+from .storage.database import Database, Unavailable, reason
 from .storage.events import Events
 from .storage.fingerprints import Fingerprints
 from .storage.installation import Files, files_of
@@ -38,6 +39,7 @@ from .web.pages import Pages
 from .web.preferences import Preferences
 from .web.problem_pages import ProblemPages
 from .web.problems import Problem
+from .web.requests import Requests
 from .web.sent import SentApi
 from .web.site import SafeHeaders, Site
 from .web.suppression_lifts import SuppressionLiftsApi
@@ -52,6 +54,8 @@ from .workers.keys import KeyFileReader
 from .workers.projector import Projector
 from .workers.supervisor import Supervisor
 from .workers.writer import EventWriter
+
+log = logging.getLogger(__name__)
 
 
 class App:
@@ -96,15 +100,27 @@ def create_app(settings: Settings, keyring: Keyring) -> App:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with served.main, served.inbox, AsyncExitStack() as stack:
-            await served.journal.open(above=await served.projections.mark())
-            # Closed in the opposite order: requests have ended, the writer drains, the worker finishes its slice.
-            worker = projector if inline else supervisor
-            for part in (worker, *keys, served.directory, served.backlog, served.writer):
-                await stack.enter_async_context(part)
+        worker = projector if inline else supervisor
+        async with AsyncExitStack() as stack:
+            try:
+                await _start(stack, served, worker, keys)
+            except Exception as error:
+                log.critical("the server cannot start: %s", reason(error))
+                raise
             yield
 
     return _web(settings, keyring, served, supervisor, lifespan)
+
+
+async def _start(
+    stack: AsyncExitStack, served: _Served, worker: Projector | Supervisor, keys: tuple[KeyFileReader, ...]
+) -> None:
+    for database in (served.main, served.inbox):
+        await stack.enter_async_context(database)
+    await served.journal.open(above=await served.projections.mark())
+    # Closed in the opposite order: requests have ended, the writer drains, the worker finishes its slice.
+    for part in (worker, *keys, served.directory, served.backlog, served.writer):
+        await stack.enter_async_context(part)
 
 
 @asynccontextmanager
@@ -117,7 +133,11 @@ async def create_worker(settings: Settings) -> AsyncIterator[None]:
 
 def worker_environment(settings: Settings) -> dict[str, str]:
     """What the worker's own settings must agree in with the server's."""
-    return {"TRACKER_DATABASE_URL": settings.database_url, "TRACKER_LOG_LEVEL": settings.log_level}
+    return {
+        "TRACKER_DATABASE_URL": settings.database_url,
+        "TRACKER_LOG_LEVEL": settings.log_level,
+        "TRACKER_LOG_FORMAT": settings.log_format,
+    }
 
 
 _WORKER = (sys.executable, "-m", "tracker", "worker")
@@ -183,7 +203,7 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
     starlette = Starlette(routes=routes, exception_handlers=on_errors, lifespan=lifespan)
     # A redirect of slashes would be one of POSTs too, which RFC 8058 forbids.
     starlette.router.redirect_slashes = False
-    front = Tracking(SafeHeaders(starlette), links, served.writer, pages)
+    front = Tracking(Requests(SafeHeaders(starlette)), links, served.writer, pages)
     return App(front, starlette.router, health, supervisor)
 
 

@@ -53,6 +53,7 @@ class Settings:
     queue_limit: int = _option(10_000, "Hits that may wait for one commit; above it opens are answered 503.")
     drain_seconds: int = _option(5, "How long requests may take to end when the server is told to stop; 5 at most.")
     log_level: str = _option("info", "How much is logged: debug, info, warning or error.")
+    log_format: str = _option("auto", "How it is logged: json, text, or auto: json unless it goes to a terminal.")
 
     def __post_init__(self) -> None:
         """Raises :class:`BadSetting`."""
@@ -122,6 +123,8 @@ def _check_words(settings: Settings) -> None:
         raise BadSetting(f"TRACKER_LIFT is {settings.lift!r}: it must be yes or no")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise BadSetting(f"TRACKER_LOG_LEVEL is {settings.log_level!r}: it must be debug, info, warning or error")
+    if settings.log_format not in ("auto", "json", "text"):
+        raise BadSetting(f"TRACKER_LOG_FORMAT is {settings.log_format!r}: it must be auto, json or text")
 
 
 def _check_numbers(settings: Settings) -> None:

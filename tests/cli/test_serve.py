@@ -62,7 +62,8 @@ def test_serve_alone_makes_what_it_needs_and_says_what_to_do(tmp_path: Path) -> 
     assert "Created the database tracker.db with its inbox and signing keys." in said
     assert f"Tracker listens on http://127.0.0.1:{port}; links begin with http://127.0.0.1:8000." in said
     assert "tracker account create NAME" in said
-    assert "Warning: TRACKER_BASE_URL is not https" in said
+    assert '"level":"warning"' in said
+    assert "TRACKER_BASE_URL is not https" in said
     assert "Aborted" not in said
     assert "Traceback" not in said
     for name in ("tracker.db", "tracker.db.inbox", "tracker.db.keys"):

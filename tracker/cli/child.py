@@ -132,6 +132,7 @@ def _environment(host: str, port: int, address: str, folder: Path) -> dict[str, 
         "TRACKER_HOST": host,
         "TRACKER_PORT": str(port),
         "TRACKER_DRAIN_SECONDS": "2",
+        "TRACKER_LOG_FORMAT": "text",
     }
 
 

@@ -11,7 +11,7 @@ from ..settings import BadSetting
 from ..storage.database import BadDatabase, Unavailable
 from ..storage.locks import Locked
 
-_EXPECTED = (BadSetting, BadKeyring, BadDatabase, Unavailable, Locked)
+EXPECTED = (BadSetting, BadKeyring, BadDatabase, Unavailable, Locked)
 
 
 @contextmanager
@@ -19,6 +19,6 @@ def reported() -> Iterator[None]:
     """End with status 1 and the sentence of an expected error."""
     try:
         yield
-    except _EXPECTED as error:
+    except EXPECTED as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)

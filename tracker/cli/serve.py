@@ -18,11 +18,16 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from ..app import App, create_app, create_worker
 from ..settings import Settings, from_environment
+from ..storage.database import reason
 from ..storage.installation import Files, Prepared, files_of
 from ..storage.locks import FileLock, Locked
+from .errors import EXPECTED
+from .logs import start_logging
 from .opening import prepared
 from .output import json_option, show
 from .protocol import Protocol
+
+log = logging.getLogger(__name__)
 
 _BACKLOG = 2_048
 _KEEP_ALIVE_S = 5
@@ -42,11 +47,12 @@ def serve(host: str | None, port: int | None, fd: int | None, as_json: bool) -> 
     answering the requests it has begun.
     """
     settings = from_environment(host=host, port=port)
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     files = files_of(settings.database_url)
     with _only_server(files), listening(settings, fd) as listener:
         _, done = asyncio.run(prepared(settings))
         _check_writable(files)
+        # What stops a start is a sentence; from here on there is a log.
+        start_logging(settings.log_level, settings.log_format)
         _introduce(settings, files, done, listener, as_json=as_json)
         _run(settings, create_app(settings, done.keyring), listener)
 
@@ -121,10 +127,7 @@ def _introduce(settings: Settings, files: Files, done: Prepared, listener: socke
     show(shown, sentence, as_json=as_json)
     sys.stdout.flush()
     if not settings.base_url.startswith("https://"):
-        click.echo(
-            "Warning: TRACKER_BASE_URL is not https: mail programs offer one-click unsubscribe over https only.",
-            err=True,
-        )
+        log.warning("TRACKER_BASE_URL is not https: mail programs offer one-click unsubscribe over https only")
 
 
 class _Server(uvicorn.Server):
@@ -173,9 +176,13 @@ def _run(settings: Settings, app: App, listener: socket.socket) -> None:
 def worker() -> None:
     """What "serve" starts beside itself; it ends when its standard input does."""
     settings = from_environment()
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    start_logging(settings.log_level, settings.log_format)
     os.nice(_WORKER_PRIORITY)
-    asyncio.run(_work(settings))
+    try:
+        asyncio.run(_work(settings))
+    except EXPECTED as error:
+        log.critical("the worker ends: %s", reason(error))
+        sys.exit(1)
 
 
 async def _work(settings: Settings) -> None:

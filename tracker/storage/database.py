@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+from ..domain.keys import BadKeyring
+
 Row = Mapping[str, Any]
 Values = Mapping[str, object] | tuple[object, ...]
 
@@ -26,6 +28,22 @@ class Stale(RuntimeError):
 
 class BadDatabase(ValueError):
     """This database cannot be used at all; the message names the file and says what to do."""
+
+
+_NAMES_NO_VALUE = (Unavailable, Refused, Stale, BadDatabase, BadKeyring)
+
+
+def reason(error: BaseException) -> str:
+    """What a log may say of an error: the words of one that is not ours may repeat what a row or a request holds."""
+    if isinstance(error, _NAMES_NO_VALUE):
+        return str(error)
+    kind = type(error).__name__
+    return f"{kind}: {error.strerror}" if isinstance(error, OSError) and error.strerror else kind
+
+
+def unforeseen(error: BaseException) -> bool:
+    """Whether a log should say where an error arose: it is neither ours nor the system's."""
+    return not isinstance(error, (*_NAMES_NO_VALUE, OSError))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from ..storage.accounts import Account, Accounts
 from ..workers.directory import Directory
 from .problems import Problem
+from .requests import note_account
 
 # The secret may hold further underscores: only the first two separate.
 _KEY = re.compile(r"trk_([0-9a-f]{16})_([A-Za-z0-9_-]{20,100})")
@@ -31,6 +32,7 @@ class Guard:
         account = await self._directory.find(access.account) if access else None
         if access is None or account is None:
             raise Problem("unauthorized", "This API key is unknown or revoked.", headers=_CHALLENGE)
+        note_account(account.id)
         if scope not in access.scopes:
             raise Problem("missing-scope", f"This API key lacks the scope {scope}.", scope=scope)
         return account

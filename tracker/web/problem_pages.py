@@ -81,7 +81,7 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     ),
     "failed": Explanation(
         "Something went wrong inside the server that nobody foresaw. The fault is not in the request.",
-        "Try again later. If it stays, tell the operator the time of the request: the reason is in the server’s log.",
+        "Try again later. If it stays, tell the operator the Request-Id of the answer: it finds the reason in the log.",
     ),
     "unavailable": Explanation(
         "The server could not read or write what it needed. What was not answered with success was not done.",

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Self
 
+from ..storage.database import reason, unforeseen
 from ..storage.journal import Journal
 from ..storage.projections import Projections
 
@@ -84,7 +85,7 @@ class Backlog:
             try:
                 await self.turn()
                 failing = False
-            except Exception as error:  # noqa: BLE001 - a worker's turn must never end the worker
+            except Exception as error:
                 if not failing:
-                    log.warning("the journal is not trimmed: %s: %s", type(error).__name__, error)
+                    log.warning("the journal is not trimmed: %s", reason(error), exc_info=unforeseen(error))
                 failing = True

@@ -6,6 +6,7 @@ import logging
 from typing import Self
 
 from ..storage.accounts import Account, Accounts
+from ..storage.database import reason, unforeseen
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,9 @@ class Directory:
             try:
                 await self.refresh()
                 failing = False
-            except Exception as error:  # noqa: BLE001 - a worker's turn must never end the worker
+            except Exception as error:
                 if not failing:
-                    log.warning("the accounts in memory are kept as they were: %s: %s", type(error).__name__, error)
+                    log.warning(
+                        "the accounts in memory are kept as they were: %s", reason(error), exc_info=unforeseen(error)
+                    )
                 failing = True

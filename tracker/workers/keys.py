@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from ..domain.keys import BadKeyring, Keyring
+from ..storage.database import reason
 from ..storage.fingerprints import Fingerprints
 from ..storage.installation import ring_of
 from ..storage.keyfile import read_key_file
@@ -52,7 +53,7 @@ class KeyFileReader:
             await self._reread()
         except Exception as error:  # noqa: BLE001 - a worker's turn must never end the worker
             if not self._failing:
-                log.error("the signing keys are kept as they were: %s", error)
+                log.error("the signing keys are kept as they were: %s", reason(error))
             self._failing = True
         else:
             self._failing = False

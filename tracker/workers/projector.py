@@ -10,7 +10,7 @@ from typing import Self
 import msgspec
 
 from ..domain.events import JournalRow
-from ..storage.database import Row
+from ..storage.database import Row, reason, unforeseen
 from ..storage.journal import Journal, journal_row
 from ..storage.messages import Messages
 from ..storage.projections import CountKey, Projection, Projections, RefusedRow
@@ -70,9 +70,9 @@ class Projector:
             try:
                 full = await self.turn() >= self._slice_rows
                 pause_s = 0.0 if full else self._gather_s
-            except Exception as error:  # noqa: BLE001 - a worker's turn must never end the worker
+            except Exception as error:
                 pause_s = min(max(2 * pause_s, self._gather_s), self._longest_pause_s)
-                log.warning("the projector pauses for %.2f s: %s: %s", pause_s, type(error).__name__, error)
+                log.warning("the projector pauses for %.2f s: %s", pause_s, reason(error), exc_info=unforeseen(error))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), pause_s)
 

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Self
 
+from ..storage.database import reason
+
 log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_S = 30.0
@@ -72,7 +74,7 @@ class Supervisor:
             try:
                 await self._start()
             except OSError as error:
-                log.error("the worker cannot be started now: %s", error)
+                log.error("the worker cannot be started now: %s", reason(error))
 
     async def _end(self) -> None:
         process = self._process

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Self
 
 from ..domain.events import Entry, Hit
-from ..storage.database import Broken, Refused, Unavailable
+from ..storage.database import Broken, Refused, Unavailable, reason, unforeseen
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class EventWriter:
     async def _halve(self, batch: list[_Waiting], error: Refused) -> None:
         """One entry that cannot be stored must not take the others with it."""
         if len(batch) == 1:
-            log.error("an event was refused by the database: %s", error)
+            log.error("an event was refused by the database: %s", reason(error))
             self._drop(batch[0], error)
             # To refuse is to answer, even if it came late.
             self._resume()
@@ -179,7 +179,7 @@ class EventWriter:
     async def _recover(self, error: Exception) -> None:
         """Wait until storage takes writes again; after a failed write or fsync it never does."""
         self.failing = True
-        log.error("storage does not take events: %s", error)
+        log.error("storage does not take events: %s", reason(error), exc_info=unforeseen(error))
         while not isinstance(error, Broken):
             self._fail_queue(error)
             await asyncio.sleep(self._retry_s)
