@@ -5,7 +5,7 @@ import itertools
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +169,13 @@ def click_of(made: dict[str, Any], number: int = 0) -> str:
     return f"{BASE_URL}/c/{urls[number]}"
 
 
+def fields_of(answer: Response) -> str:
+    """The header of an answer, but for the id that every answer has of its own."""
+    fields = answer.headers.copy()
+    del fields["request-id"]
+    return str(fields)
+
+
 def problem_of(answer: Response) -> str:
     """The name of the problem an answer ended in, which is well-formed."""
     problem = answer.json()
@@ -192,11 +199,12 @@ def pointers_of(answer: Response) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """An answer as the app sent it, before any client interprets it."""
+    """An answer as the app sent it, before any client interprets it; its id stands apart, since no two share one."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
+    request_id: str | None = field(default=None, compare=False)
 
     @property
     def fields(self) -> dict[str, str]:
@@ -241,4 +249,6 @@ async def ask(
 
     await app(scope, receive, send)
     body_sent = b"".join(message.get("body", b"") for message in sent[1:])
-    return Raw(sent[0]["status"], list(sent[0]["headers"]), body_sent)
+    named = list(sent[0]["headers"])
+    request_id = next((value.decode() for name, value in named if name == b"request-id"), None)
+    return Raw(sent[0]["status"], [one for one in named if one[0] != b"request-id"], body_sent, request_id)
