@@ -8,17 +8,15 @@ until the journal is empty. Absolute figures vary with the machine and the hour;
 
 import argparse
 import contextlib
-import socket
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from .load import Report, load
-from .processes import answer, cpu_seconds, family, running, tracker
+from .ours import Ours, free_port, new_folder, started
+from .processes import answer, cpu_seconds, family, running
 
 _MESSAGES = 500
 
@@ -56,10 +54,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=5)
     wanted = parser.parse_args()
     with contextlib.ExitStack() as stack:
-        bare, ours = _bare(stack), _ours(stack)
-        for target in (bare, ours):
-            target.round(2)
-        rounds = _in_turns(bare, ours, wanted.rounds, wanted.seconds)
+        ours = started(stack)
+        bare, target = _bare(stack), _target(ours)
+        for one in (bare, target):
+            one.round(2)
+        rounds = _in_turns(bare, target, wanted.rounds, wanted.seconds)
         _check_all_stored(ours)
     _print(rounds)
 
@@ -100,25 +99,14 @@ def _print(rounds: list[tuple[Round, Round, Round]]) -> None:
 
 
 def _bare(stack: contextlib.ExitStack) -> Target:
-    folder, port = _folder(stack), _free_port()
+    folder, port = new_folder(stack), free_port()
     origin = f"http://127.0.0.1:{port}"
     process = stack.enter_context(running([sys.executable, "-m", "benchmarks.bare", str(port)], folder, origin))
     return Target(origin, [f"/o/{'x' * 57}.gif"], process.pid, folder)
 
 
-def _ours(stack: contextlib.ExitStack) -> Target:
-    folder, port = _folder(stack), _free_port()
-    origin = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "tracker", "serve", "--port", str(port)]
-    process = stack.enter_context(running(command, folder, f"{origin}/readyz", TRACKER_BASE_URL=origin))
-    made: Any = tracker("account", "create", "Benchmark", folder=folder)
-    return Target(origin, [_message(origin, made["api_key"], n) for n in range(_MESSAGES)], process.pid, folder)
-
-
-def _message(origin: str, key: str, number: int) -> str:
-    wanted = {"campaign": f"campaign-{number % 5}", "recipient": {"email": f"reader{number}@example.com"}}
-    made: Any = answer(f"{origin}/v1/messages", wanted, key)
-    return urlsplit(str(made["open_url"])).path
+def _target(ours: Ours) -> Target:
+    return Target(ours.origin, ours.pixels(_MESSAGES), ours.pid, ours.folder)
 
 
 def _wait_until_drained(origin: str) -> None:
@@ -129,27 +117,10 @@ def _wait_until_drained(origin: str) -> None:
         time.sleep(0.1)
 
 
-def _check_all_stored(ours: Target) -> None:
+def _check_all_stored(ours: Ours) -> None:
     """What was acknowledged is there: a benchmark of a server that forgets would be worth nothing."""
-    keys: Any = tracker("key", "create", _account(ours.folder), folder=ours.folder)
-    feed: Any = answer(f"{ours.origin}/v1/events?limit=1", key=keys["api_key"])
+    feed: Any = answer(f"{ours.origin}/v1/events?limit=1", key=ours.key)
     print(f"events stored: {feed['data'][0]['sequence']}")
-
-
-def _account(folder: Path) -> str:
-    listed: Any = tracker("key", "list", folder=folder)
-    return str(listed["data"][0]["account"])
-
-
-def _folder(stack: contextlib.ExitStack) -> Path:
-    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":
