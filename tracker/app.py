@@ -15,6 +15,7 @@ from .domain.keys import Keyring
 from .domain.links import Links
 from .settings import Settings
 from .storage.accounts import Accounts
+from .storage.blocks import Blocks
 from .storage.database import Database, Unavailable, reason
 from .storage.events import Events
 from .storage.fingerprints import Fingerprints
@@ -40,6 +41,7 @@ from .web.preferences import Preferences
 from .web.problem_pages import ProblemPages
 from .web.problems import Problem
 from .web.requests import Requests
+from .web.senders import Senders
 from .web.sent import SentApi
 from .web.site import SafeHeaders, Site
 from .web.suppression_lifts import SuppressionLiftsApi
@@ -52,6 +54,7 @@ from .workers.backlog import Backlog
 from .workers.directory import Directory
 from .workers.keys import KeyFileReader
 from .workers.projector import Projector
+from .workers.stops import StopList
 from .workers.supervisor import Supervisor
 from .workers.writer import EventWriter
 
@@ -87,6 +90,7 @@ class _Served(NamedTuple):
     writer: EventWriter
     backlog: Backlog
     directory: Directory
+    stops: StopList
 
 
 def create_app(settings: Settings, keyring: Keyring) -> App:
@@ -119,7 +123,7 @@ async def _start(
         await stack.enter_async_context(database)
     await served.journal.open(above=await served.projections.mark())
     # Closed in the opposite order: requests have ended, the writer drains, the worker finishes its slice.
-    for part in (worker, *keys, served.directory, served.backlog, served.writer):
+    for part in (worker, *keys, served.directory, served.stops, served.backlog, served.writer):
         await stack.enter_async_context(part)
 
 
@@ -148,7 +152,8 @@ def _served(settings: Settings, files: Files) -> _Served:
     journal, accounts, projections = Journal(inbox), Accounts(main), Projections(main)
     writer = EventWriter(journal.append, journal.beat, most_waiting=settings.queue_limit)
     backlog = Backlog(journal, projections, writer.hold, ceiling=settings.journal_ceiling)
-    return _Served(main, inbox, journal, accounts, projections, writer, backlog, Directory(accounts))
+    directory, stops = Directory(accounts), StopList(Blocks(main))
+    return _Served(main, inbox, journal, accounts, projections, writer, backlog, directory, stops)
 
 
 def _projector(database: Database) -> Projector:
@@ -168,16 +173,17 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
     links, pages = Links(keyring), Pages(settings.abuse_contact)
     guard = Guard(served.accounts, served.directory)
     messages, events, suppressions = Messages(served.main), Events(served.main), Suppressions(served.inbox)
+    senders = Senders(messages, served.stops, limited_messages=settings.limited_messages)
     rows = SuppressionRows(served.main, served.journal.write)
     site = Site(pages, settings.base_url)
     worker_alive = _here if settings.worker == "inline" else supervisor.alive
     health = Health(served.writer, served.backlog, worker_alive)
     cursors, base_url = Cursors(keyring), settings.base_url
     answering = (
-        MessagesApi(messages, suppressions, events, served.backlog, links, base_url),
-        BatchApi(messages, suppressions, links, base_url),
+        MessagesApi(senders, messages, suppressions, events, served.backlog, links, base_url),
+        BatchApi(senders, suppressions, links, base_url),
         SentApi(messages),
-        LinkKeyApi(links, base_url),
+        LinkKeyApi(senders, links, base_url),
         EventsApi(events, served.backlog, cursors, base_url),
         TopicsApi(Topics(served.main), cursors, base_url),
         SuppressionsApi(suppressions),
@@ -203,7 +209,7 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
     starlette = Starlette(routes=routes, exception_handlers=on_errors, lifespan=lifespan)
     # A redirect of slashes would be one of POSTs too, which RFC 8058 forbids.
     starlette.router.redirect_slashes = False
-    front = Tracking(Requests(SafeHeaders(starlette)), links, served.writer, pages)
+    front = Tracking(Requests(SafeHeaders(starlette)), links, served.writer, served.stops, pages)
     return App(front, starlette.router, health, supervisor)
 
 

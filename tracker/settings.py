@@ -46,6 +46,10 @@ class Settings:
     lift: str = _option(
         "yes", "Whether customers may lift an opt-out that is older than a consent they can prove: yes or no."
     )
+    new_accounts: str = _option(
+        "open", "What a new account may do: open (everything), or limited, until the operator confirms it."
+    )
+    limited_messages: int = _option(200, "Messages that a limited account may make a day, in UTC.")
     worker: str = _option("process", "Where the projector works: process (its own) or inline (tests, tiny machines).")
     journal_ceiling: int = _option(
         5_000_000, "Hits the journal holds before they are projected; above it opens are answered 503."
@@ -121,6 +125,8 @@ def _check_words(settings: Settings) -> None:
         raise BadSetting(f"TRACKER_WORKER is {settings.worker!r}: it must be process or inline")
     if settings.lift not in ("yes", "no"):
         raise BadSetting(f"TRACKER_LIFT is {settings.lift!r}: it must be yes or no")
+    if settings.new_accounts not in ("open", "limited"):
+        raise BadSetting(f"TRACKER_NEW_ACCOUNTS is {settings.new_accounts!r}: it must be open or limited")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise BadSetting(f"TRACKER_LOG_LEVEL is {settings.log_level!r}: it must be debug, info, warning or error")
     if settings.log_format not in ("auto", "json", "text"):
@@ -128,7 +134,7 @@ def _check_words(settings: Settings) -> None:
 
 
 def _check_numbers(settings: Settings) -> None:
-    lowest = {"port": 0, "journal_ceiling": 1, "queue_limit": 1, "drain_seconds": 0}
+    lowest = {"port": 0, "limited_messages": 0, "journal_ceiling": 1, "queue_limit": 1, "drain_seconds": 0}
     highest = {"port": 65_535, "drain_seconds": 5}
     for name, low in lowest.items():
         value, high = getattr(settings, name), highest.get(name)

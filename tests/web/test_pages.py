@@ -54,6 +54,7 @@ ALL: dict[str, tuple[int, Show]] = {
     "not undone": (503, lambda pages: pages.unreachable(5, undoing=True)),
     "problem": (200, lambda pages: pages.problem(title="Bad", status=400, meaning="It is.", remedy="Mend it.")),
     "not found": (404, lambda pages: pages.not_found()),
+    "blocked": (410, lambda pages: pages.blocked()),
     "method not allowed": (405, lambda pages: pages.method_not_allowed("GET, HEAD, POST")),
     "unavailable": (503, lambda pages: pages.unavailable(5)),
     "failed": (500, lambda pages: pages.failed()),
@@ -295,6 +296,15 @@ def test_damaged_link_is_explained_to_a_person(pages: Pages) -> None:
     text = text_of(pages.not_found())
     assert "copy the whole link" in text
     assert "This link has not done it." in text
+
+
+def test_blocked_link_is_explained_to_a_person(pages: Pages) -> None:
+    """That it is abuse, whom to ask, and that the way out still works; nothing leads to where the link led."""
+    text = text_of(pages.blocked())
+    assert "stopped it to protect people from abuse" in text
+    assert "Write to abuse@tracker.example.com" in text
+    assert "You can still unsubscribe" in text
+    assert "Write to abuse@ followed by this site’s domain" in text_of(Pages(None).blocked())
 
 
 def test_method_not_allowed_lists_the_methods(pages: Pages) -> None:

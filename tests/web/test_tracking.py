@@ -26,8 +26,11 @@ from tracker.domain.destinations import judge_destination
 from tracker.domain.events import Entry
 from tracker.domain.keys import Keyring, Purpose, new_secret
 from tracker.domain.links import Links, sign
+from tracker.storage.blocks import Blocks
+from tracker.storage.installation import files_of
 from tracker.web.pages import Pages
 from tracker.web.tracking import PIXEL, Tracking
+from tracker.workers.stops import StopList
 from tracker.workers.writer import EventWriter
 
 pytestmark = pytest.mark.anyio
@@ -355,7 +358,9 @@ async def failing() -> AsyncIterator[Tracking]:
 
     links = Links(Keyring({1: new_secret()}))
     async with EventWriter(append, beat, retry_s=0.01) as writer:
-        yield Tracking(nothing, links, writer, Pages(None))
+        yield Tracking(
+            nothing, links, writer, StopList(Blocks(files_of("sqlite:///nowhere.db").main_database())), Pages(None)
+        )
 
 
 async def test_picture_shows_whatever_fails(failing: Tracking, caplog: pytest.LogCaptureFixture) -> None:

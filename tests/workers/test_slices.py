@@ -55,6 +55,14 @@ def test_machines_are_told_from_people() -> None:
     assert the_event(a_hit(user_agent=APPLE)).verdict == "unknown"
 
 
+def test_blocked_click_is_nobodys() -> None:
+    """Whoever came was not led on: it never raises the number of people, and what else was seen is kept."""
+    event = the_event(a_hit(type="clicked", blocked=True))
+    assert (event.verdict, event.verdict_class, event.signals) == ("unknown", "blocked", "blocked")
+    event = the_event(a_hit(type="clicked", blocked=True, user_agent=CURL, prefetch=True))
+    assert (event.verdict, event.verdict_class, event.signals) == ("unknown", "blocked", "blocked prefetch scanner_ua")
+
+
 def test_proxy_hides_the_reader() -> None:
     """Its network and its system are its own, and would pass for the reader's."""
     event = the_event(a_hit(user_agent=GOOGLE, network="66.249.84.0"))

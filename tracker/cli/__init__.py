@@ -6,7 +6,9 @@ from collections.abc import Sequence
 import click
 
 from .. import __version__
+from .account_options import account_confirm, account_limit, account_list, account_set, account_show
 from .accounts import account, key
+from .blocks import block, blocks, unblock
 from .demo import demo
 from .errors import reported
 from .installation import check, migrate
@@ -23,7 +25,10 @@ def tracker() -> None:
     """
 
 
-for command in (serve, demo, migrate, check, account, key, rotate_keys, worker):
+for option in (account_list, account_show, account_set, account_confirm, account_limit):
+    account.add_command(option)
+
+for command in (serve, demo, migrate, check, account, key, rotate_keys, block, unblock, blocks, worker):
     tracker.add_command(command)
 
 

@@ -8,17 +8,17 @@ import msgspec
 
 from ..domain.ids import BadId, parse_account_id
 from ..domain.times import written_time
-from ..settings import from_environment
-from ..storage.accounts import SCOPES, ApiKey
+from ..settings import Settings, from_environment
+from ..storage.accounts import SCOPES, Account, ApiKey
 from .opening import opened_accounts, prepared
 from .output import json_option, show, table
 
 _LONGEST_NAME = 200
 
 
-@click.group()
+@click.group(short_help="Create accounts, and say what they may do.")
 def account() -> None:
-    """Create accounts: each is a company that sends mail."""
+    """Create accounts, each a company that sends mail, and say what they may do."""
 
 
 @account.command("create")
@@ -30,20 +30,22 @@ def account_create(name: str, as_json: bool) -> None:
     In an empty folder this creates the database and the signing keys too.
     """
     _check_name(name, "NAME")
-    made, written = asyncio.run(_create(name))
-    show(
-        {"account": {"id": made, "name": name}, "api_key": written},
-        f"Created the account {name} ({made}).\n\nIts API key is shown this once:\n\n  {written}\n",
-        as_json=as_json,
-    )
-
-
-async def _create(name: str) -> tuple[str, str]:
     settings = from_environment()
+    made, written = asyncio.run(_create(settings, name))
+    identifier = made.id.hex()
+    sentence = f"Created the account {name} ({identifier}).\n\nIts API key is shown this once:\n\n  {written}\n"
+    if made.limited:
+        sentence += (
+            f"\nIt may make {settings.limited_messages:,} messages a day until you confirm it:"
+            f"\n\n  tracker account confirm {identifier}\n"
+        )
+    show({"account": {"id": identifier, "name": name}, "api_key": written}, sentence, as_json=as_json)
+
+
+async def _create(settings: Settings, name: str) -> tuple[Account, str]:
     await prepared(settings)
     async with opened_accounts(settings) as accounts:
-        made, written = await accounts.create(name)
-    return made.id.hex(), written
+        return await accounts.create(name, limited=settings.new_accounts == "limited")
 
 
 @click.group()
@@ -64,7 +66,7 @@ def key() -> None:
 @json_option
 def key_create(account_id: str, name: str, scopes: tuple[str, ...], as_json: bool) -> None:
     """Create an API key for ACCOUNT, an account's id of 16 hexadecimal digits."""
-    owner = _account_id(account_id)
+    owner = read_account_id(account_id)
     _check_name(name, "--name")
     chosen = scopes or SCOPES
     identifier, written = asyncio.run(_create_key(owner, name, chosen))
@@ -78,7 +80,7 @@ def key_create(account_id: str, name: str, scopes: tuple[str, ...], as_json: boo
 async def _create_key(owner: bytes, name: str, scopes: tuple[str, ...]) -> tuple[str, str]:
     async with opened_accounts(from_environment()) as accounts:
         if await accounts.find(owner) is None:
-            raise click.ClickException(f"there is no account {owner.hex()}: make it with: tracker account create NAME")
+            raise no_account(owner)
         identifier, written = await accounts.create_key(owner, name, scopes)
     return identifier.hex(), written
 
@@ -88,7 +90,7 @@ async def _create_key(owner: bytes, name: str, scopes: tuple[str, ...]) -> tuple
 @json_option
 def key_list(account_id: str | None, as_json: bool) -> None:
     """List API keys, the revoked ones too; their secrets are stored nowhere."""
-    keys = asyncio.run(_list_keys(_account_id(account_id) if account_id else None))
+    keys = asyncio.run(_list_keys(read_account_id(account_id) if account_id else None))
     rows = [_shown(one) for one in keys]
     heads = ("ID", "ACCOUNT", "NAME", "CREATED", "REVOKED", "SCOPES")
     lines = [
@@ -143,11 +145,18 @@ def _check_name(name: str, parameter: str) -> None:
         raise click.BadParameter(f"must have 1 to {_LONGEST_NAME} printable characters", param_hint=parameter)
 
 
-def _account_id(text: str) -> bytes:
+def read_account_id(text: str) -> bytes:
+    """An account's id as an argument. Raises ``BadParameter``."""
     try:
         return parse_account_id(text)
     except BadId as error:
         raise click.BadParameter(str(error), param_hint="ACCOUNT") from None
+
+
+def no_account(account: bytes) -> click.ClickException:
+    """What is said of an account that is not there."""
+    advice = "tracker account list shows them, tracker account create NAME makes one"
+    return click.ClickException(f"there is no account {account.hex()}: {advice}")
 
 
 def _key_id(text: str) -> bytes:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from ..domain.keys import BadKeyring, Key
 from ..settings import Settings
 from ..storage.accounts import Accounts
+from ..storage.database import Database
 from ..storage.installation import Files, Prepared, files_of, prepare, refuse_unready
 from ..storage.keyfile import parse_keys
 
@@ -36,8 +37,15 @@ def keys_of(secret_keys: str) -> dict[int, Key]:
 
 
 @asynccontextmanager
-async def opened_accounts(settings: Settings) -> AsyncIterator[Accounts]:
-    """The accounts of an installation that is there, also beside a running server."""
+async def opened(settings: Settings) -> AsyncIterator[Database]:
+    """The main database of an installation that is there, also beside a running server."""
     files, _ = await existing(settings)
     async with files.main_database() as database:
+        yield database
+
+
+@asynccontextmanager
+async def opened_accounts(settings: Settings) -> AsyncIterator[Accounts]:
+    """Its accounts."""
+    async with opened(settings) as database:
         yield Accounts(database)

@@ -1,6 +1,7 @@
 """Where a click may lead: judged as a browser would when a link is made, and by one rule when it is read."""
 
 import re
+from functools import lru_cache
 
 import ada_url
 
@@ -9,6 +10,13 @@ LONGEST_DESTINATION = 2_048
 
 # What stands before an "@" of the authority is a user name; where "\" ends the authority, not all programs agree.
 _READABLE = re.compile(r"https?://(?![/?#:])(?![^/?#]*@)(?![^?#]*\\)[!-~]+")
+_AUTHORITY = re.compile(r"https?://[^/?#]*")
+
+# An IPv6 address stands in brackets; in anything else a colon would begin a port.
+_HOST = re.compile(r"[^\s/\\?#@:*]+|\[[0-9A-Fa-f:.]+\]")
+
+_LONGEST_NAME = 253
+"""Characters of a name that can be looked up (RFC 1035, section 2.3.4), without its final dot."""
 
 
 class BadDestination(ValueError):
@@ -40,3 +48,46 @@ def judge_destination(url: str) -> str:
 def leads_on(destination: str) -> bool:
     """Whether a signed destination may be followed: http or https, visible ASCII, a host, no user name."""
     return len(destination) <= LONGEST_DESTINATION and _READABLE.fullmatch(destination) is not None
+
+
+def judge_host(host: str) -> str:
+    """The host as a browser would write it: A-labels in small letters, without a final dot.
+
+    Raises :class:`BadDestination` for anything but a host alone.
+    """
+    if not _HOST.fullmatch(host):
+        raise BadDestination("not a host alone: write it like evil.example, without scheme, port, path or *")
+    try:
+        return str(ada_url.URL(f"https://{host}/").hostname).rstrip(".")
+    except ValueError:
+        raise BadDestination("not a host that a browser could ask for") from None
+
+
+def hosts_of(destination: str) -> tuple[str, ...]:
+    """The host of what :func:`leads_on` lets pass, and the domains around it; empty if no browser could read it.
+
+    Names are spelt as :func:`judge_host` does, however the destination spells them.
+    """
+    found = _AUTHORITY.match(destination)
+    return _hosts_at(found[0]) if found else ()
+
+
+# Of what mails link to the URLs are many, and the hosts are few.
+@lru_cache(maxsize=1_024)
+def _hosts_at(origin: str) -> tuple[str, ...]:
+    try:
+        host = str(ada_url.URL(origin).hostname).rstrip(".")
+    except ValueError:
+        return ()
+    if len(host) > _LONGEST_NAME:
+        return (host,)
+    labels = host.split(".")
+    return tuple(".".join(labels[first:]) for first in range(len(labels)))
+
+
+def without_fragment(destination: str) -> str:
+    """What a browser would send for a destination that has :func:`hosts_of`; its host has no final dot."""
+    parsed = ada_url.URL(destination)
+    name: str = parsed.hostname
+    sent: str = parsed.href.partition("#")[0]
+    return sent.replace(f"//{name}", f"//{name.rstrip('.')}", 1) if name.endswith(".") else sent

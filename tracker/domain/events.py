@@ -36,7 +36,8 @@ class Hit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One request of a reader, as the journal keeps it.
 
     ``account`` is 8 bytes and ``message`` 16; ``occurred_at`` is Unix milliseconds. ``network`` is the reader's
-    address without its last part, which is never kept; ``prefetch`` says that a browser asked ahead of the person.
+    address without its last part, which is never kept; ``prefetch`` says that a browser asked ahead of the person,
+    ``blocked`` that the link was stopped for abuse, and nobody led on.
     ``type`` is a word of :class:`EventType`, as plain text: hashing and storing a member takes longer than a hit may.
     """
 
@@ -48,6 +49,7 @@ class Hit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     network: str | None = None
     referrer: str | None = None
     prefetch: bool = False
+    blocked: bool = False
     link: int | None = None
     url: str | None = None
     method: Method | None = None

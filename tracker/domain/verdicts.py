@@ -19,6 +19,7 @@ _AHEAD_OF_THE_PERSON = ("prefetch", "prerender", "preview")
 Value = Literal["human", "machine", "unknown"]
 
 _VALUES: Final[dict[str, Value]] = {
+    "blocked": "unknown",
     "prefetch": "machine",
     "gmail_prefetch": "machine",
     "scanner_ua": "machine",
@@ -57,20 +58,22 @@ def _is_ahead(value: bytes | str) -> bool:
     return any(word in lowered for word in _AHEAD_OF_THE_PERSON)
 
 
-def judge(*, event_type: str, user_agent: str, prefetch: bool) -> Verdict:
+def judge(*, event_type: str, user_agent: str, prefetch: bool, blocked: bool = False) -> Verdict:
     """The verdict on one request by its headers alone: ``opened`` and ``clicked`` are judged, all else is human.
 
-    ``prefetch`` is what :func:`prefetched` said. Of the user agent the first 512 characters count.
+    ``prefetch`` is what :func:`prefetched` said. Of the user agent the first 512 characters count. A click that was
+    ``blocked`` led nowhere, so it counts for nobody's, whoever it was.
     """
-    return _judge(event_type, user_agent[:LONGEST_USER_AGENT], prefetch)
+    return _judge(event_type, user_agent[:LONGEST_USER_AGENT], prefetch, blocked)
 
 
 @lru_cache(maxsize=4_096)
-def _judge(event_type: str, user_agent: str, prefetch: bool) -> Verdict:
+def _judge(event_type: str, user_agent: str, prefetch: bool, blocked: bool) -> Verdict:
     if event_type not in _JUDGED:
         return Verdict(value="human")
     agent = _class_of(event_type, user_agent)
-    signals = (("prefetch",) if prefetch else ()) + ((agent,) if agent else ())
+    said = (("blocked",) if blocked else ()) + (("prefetch",) if prefetch else ())
+    signals = said + ((agent,) if agent else ())
     if not signals:
         return Verdict(value="human")
     return Verdict(value=_VALUES[signals[0]], machine_class=signals[0], signals=signals, proxied=agent in _PROXIES)

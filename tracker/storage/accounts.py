@@ -29,11 +29,15 @@ _NOBODY = hashlib.sha256(b"").digest()
 
 
 class Account(msgspec.Struct, frozen=True):
-    """A sending company. ``pepper`` keys its address keys and never leaves the server."""
+    """A sending company. ``pepper`` keys its address keys and never leaves the server.
+
+    ``limited``: the operator has yet to confirm it.
+    """
 
     id: bytes
     name: str
     pepper: bytes
+    limited: bool = False
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,10 +64,16 @@ class Accounts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, name: str) -> tuple[Account, str]:
+    async def create(self, name: str, *, limited: bool = False) -> tuple[Account, str]:
         """A new account, and an API key of every scope, which is shown this once."""
-        account = Account(new_account_id(), name, secrets.token_bytes(32))
-        row = {"id": account.id, "name": name, "pepper": account.pepper, "created_at": _now()}
+        account = Account(new_account_id(), name, secrets.token_bytes(32), limited)
+        row = {
+            "id": account.id,
+            "name": name,
+            "pepper": account.pepper,
+            "limited": int(limited),
+            "created_at": _now(),
+        }
         key, written = _new_key(account.id, "first key", SCOPES)
         await self._database.write(
             Change(_SQL["insert_account"], [row]),
@@ -137,7 +147,7 @@ def _hashed(secret: str) -> bytes:
 
 
 def _account(row: Row) -> Account:
-    return Account(row["id"], row["name"], row["pepper"])
+    return Account(row["id"], row["name"], row["pepper"], bool(row["limited"]))
 
 
 def _api_key(row: Row) -> ApiKey:

@@ -144,6 +144,7 @@ def _hit_row(key: int, hit: Hit) -> tuple[object, ...]:
         hit.network,
         hit.referrer,
         +hit.prefetch,  # a number to SQLite at once, where a bool would be asked for its adapter
+        +hit.blocked,
         hit.link,
         hit.url,
         hit.method,
@@ -190,6 +191,7 @@ def journal_row(row: Row) -> JournalRow:
         network=row["network"],
         referrer=row["referrer"],
         prefetch=bool(row["prefetch"]),
+        blocked=bool(row["blocked"]),
         link=row["link"],
         url=row["url"],
         method=Method(row["method"]) if row["method"] else None,

@@ -7,10 +7,20 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from ..domain.ids import new_id
-from .database import Change, Database, Row
+from .database import Change, Database, Row, Stale
 from .statements import load_statements
 
 _SQL = load_statements("messages")
+
+_DAY_MS = 24 * 60 * 60 * 1000
+
+
+class TooMany(Exception):
+    """More messages than the account may make today; none was made. ``left`` says how many it still may."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__(f"{left} messages are left today")
+        self.left = left
 
 
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,11 +62,29 @@ class Messages:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, *made: NewMessage) -> dict[bytes, bytes]:
-        """Store messages of one account, all of them or none, and give each one's recipient by message."""
+    async def add(self, *made: NewMessage, most_a_day: int | None = None) -> dict[bytes, bytes]:
+        """Store messages of one account, all of them or none, and give each one's recipient by message.
+
+        Raises :class:`TooMany` when the account would have made more than ``most_a_day`` on a day in UTC.
+        """
         changes = await asyncio.to_thread(_changes, made)
-        await self._database.write(*changes)
+        if most_a_day is None:
+            await self._database.write(*changes)
+        else:
+            await self._write_within(most_a_day, made, changes)
         return await self._recipients(made[0].account, [new.id for new in made])
+
+    async def _write_within(self, most: int, made: Sequence[NewMessage], changes: Sequence[Change]) -> None:
+        today = {"account_id": made[0].account, "day": made[0].created_at // _DAY_MS}
+        taking = Change(_SQL["take_allowance"], [{**today, "messages": len(made), "most": most}], affects=1)
+        try:
+            await self._database.write(Change(_SQL["forget_allowances"], [today]), taking, *changes)
+        except Stale:
+            rows = await self._database.fetch(_SQL["allowance_taken"], **today)
+            left = most - (rows[0]["messages"] if rows else 0)
+            if len(made) <= left:
+                raise
+            raise TooMany(max(left, 0)) from None
 
     async def mark_sent(self, account: bytes, sent: Mapping[bytes, int]) -> set[bytes]:
         """Keep when messages were sent (Unix milliseconds), and give those that there are."""

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from ..domain.addresses import Address, InvalidAddress, address_key, read_address
 from ..domain.ids import new_id
 from ..domain.links import Links
-from ..storage.messages import Messages, NewMessage
+from ..storage.messages import NewMessage
 from ..storage.suppressions import Standing, Suppressions
 from . import examples
 from .answers import json_content
@@ -22,6 +22,7 @@ from .messages import MessageOut, RecipientIn, TrackingIn, shown_message
 from .names import checked_name, external_id_flaw, metadata_flaws
 from .operations import Answer, Call, Endpoint, Operation
 from .problems import Flaw
+from .senders import Senders
 
 
 class BatchIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -87,6 +88,7 @@ _CREATE = Operation(
             example={"data": [{"status": "accepted", **examples.MESSAGE}]},
         )
     ],
+    problems=["account-blocked", "account-limited"],
 )
 
 
@@ -101,15 +103,15 @@ class _Candidate(msgspec.Struct, frozen=True):
 class BatchApi:
     """``/v1/messages/batch``. What takes long is done in threads: no pixel waits for it."""
 
-    def __init__(self, messages: Messages, suppressions: Suppressions, links: Links, base_url: str) -> None:
-        self._messages = messages
+    def __init__(self, senders: Senders, suppressions: Suppressions, links: Links, base_url: str) -> None:
+        self._senders = senders
         self._suppressions = suppressions
         self._links = links
         self._base_url = base_url
 
     def endpoints(self) -> list[Endpoint]:
         """Its part of the table."""
-        return [Endpoint(_CREATE, self.create)]
+        return [Endpoint(_CREATE, self.create, permit=self._senders.permit)]
 
     async def create(self, call: Call[None, BatchIn]) -> Response:
         """200 with an answer for each recipient in the order given; the messages are stored all or none."""
@@ -122,7 +124,7 @@ class BatchApi:
         standings = await self._suppressions.matching(account.id, list(keys), batch.topic)
         outcomes = await asyncio.to_thread(_decide_all, account.id, batch, judged, standings)
         made = [outcome for outcome in outcomes if isinstance(outcome, NewMessage)]
-        recipients = await self._messages.add(*made) if made else {}
+        recipients = await self._senders.add(account, *made) if made else {}
         return json_content(await asyncio.to_thread(self._answer, outcomes, recipients))
 
     def _answer(

@@ -9,6 +9,7 @@ from ..domain.ids import written
 from ..domain.links import Links
 from .answers import json_answer
 from .operations import Answer, Call, Endpoint, Operation
+from .senders import Senders
 
 
 class LinkKey(msgspec.Struct, frozen=True):
@@ -42,19 +43,21 @@ _READ = Operation(
             },
         )
     ],
+    problems=["account-blocked", "account-not-confirmed"],
 )
 
 
 class LinkKeyApi:
     """``/v1/link-key``."""
 
-    def __init__(self, links: Links, base_url: str) -> None:
+    def __init__(self, senders: Senders, links: Links, base_url: str) -> None:
+        self._senders = senders
         self._links = links
         self._base_url = base_url
 
     def endpoints(self) -> list[Endpoint]:
         """Its part of the table."""
-        return [Endpoint(_READ, self.read)]
+        return [Endpoint(_READ, self.read, permit=self._senders.permit_signing)]
 
     async def read(self, call: Call[None, None]) -> Response:
         """The click key that signs now; it can sign for no other account, and nothing but clicks."""

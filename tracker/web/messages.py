@@ -16,7 +16,7 @@ from ..domain.links import Links
 from ..domain.times import written_time
 from ..mail.headers import unsubscribe_headers
 from ..mail.html import rewrite_html
-from ..mail.links import Link
+from ..mail.links import Link, Track
 from ..mail.text import rewrite_text
 from ..storage.accounts import Account
 from ..storage.events import EventFilter, Events
@@ -31,6 +31,7 @@ from .links import MessageUrls
 from .names import checked_name, external_id_flaw, metadata_flaws
 from .operations import Answer, Call, Endpoint, Operation, PathParameter
 from .problems import Flaw, Problem, flawed
+from .senders import Senders
 
 _EVENTS_SHOWN = 1_000
 
@@ -120,7 +121,7 @@ _CREATE = Operation(
             example=examples.MADE,
         )
     ],
-    problems=["recipient-suppressed"],
+    problems=["recipient-suppressed", "account-blocked", "account-limited"],
 )
 
 _READ = Operation(
@@ -150,6 +151,7 @@ class MessagesApi:
 
     def __init__(
         self,
+        senders: Senders,
         messages: Messages,
         suppressions: Suppressions,
         events: Events,
@@ -157,6 +159,7 @@ class MessagesApi:
         links: Links,
         base_url: str,
     ) -> None:
+        self._senders = senders
         self._messages = messages
         self._suppressions = suppressions
         self._events = events
@@ -166,7 +169,7 @@ class MessagesApi:
 
     def endpoints(self) -> list[Endpoint]:
         """Its part of the table."""
-        return [Endpoint(_CREATE, self.create), Endpoint(_READ, self.read)]
+        return [Endpoint(_CREATE, self.create, permit=self._senders.permit), Endpoint(_READ, self.read)]
 
     async def create(self, call: Call[None, MessageIn]) -> Response:
         """201 with the rewritten parts, or 409 and nothing made when the recipient is suppressed."""
@@ -176,9 +179,10 @@ class MessagesApi:
         await self._refuse_suppressed(account, key, wanted.topic)
         new = _new_message(account, wanted, address, key)
         urls = self._urls(account, new.id, key)
+        track = self._senders.within(account, urls.track)
         # A long newsletter takes milliseconds, which no pixel should wait for.
-        html, text, links = await asyncio.to_thread(_rewrite, wanted, urls)
-        recipient = (await self._messages.add(new))[new.id]
+        html, text, links = await asyncio.to_thread(_rewrite, wanted, urls, track)
+        recipient = (await self._senders.add(account, new))[new.id]
         shown = [LinkShown(link.number, link.url, link.tracked, link.why) for link in links]
         made = MessageMade(**shown_message(new, recipient, urls), html=html, text=text, links=shown)
         location = f"{self._base_url}/v1/messages/{made.id}"
@@ -262,16 +266,16 @@ def _new_message(account: Account, wanted: MessageIn, address: Address, key: byt
     )
 
 
-def _rewrite(wanted: MessageIn, urls: MessageUrls) -> tuple[str | None, str | None, list[Link]]:
+def _rewrite(wanted: MessageIn, urls: MessageUrls, track: Track) -> tuple[str | None, str | None, list[Link]]:
     html, text, links = wanted.html, wanted.text, list[Link]()
     own = f"{urls.base_url}/"
     if html is not None:
-        track = urls.track if wanted.tracking.clicks else _leave
+        allowed = track if wanted.tracking.clicks else _leave
         pixel = urls.open_url if wanted.tracking.opens else None
-        rewritten = rewrite_html(html, track=track, own=own, pixel=pixel)
+        rewritten = rewrite_html(html, track=allowed, own=own, pixel=pixel)
         html, links = rewritten.content, list(rewritten.links)
     if text is not None and wanted.tracking.clicks and wanted.tracking.text_clicks:
-        rewritten = rewrite_text(text, track=urls.track, own=own, first=len(links))
+        rewritten = rewrite_text(text, track=track, own=own, first=len(links))
         text, links = rewritten.content, links + list(rewritten.links)
     return html, text, links
 

@@ -23,6 +23,7 @@ _PAGES = (
     "unreachable",
     "problem",
     "not_found",
+    "blocked",
     "method_not_allowed",
     "unavailable",
     "failed",
@@ -150,6 +151,10 @@ class Pages:
     def not_found(self) -> Response:
         """404, for a link that was damaged or that this host never made."""
         return self._page("not_found", 404)
+
+    def blocked(self) -> Response:
+        """410, for a link the operator has stopped for abuse; it leads nowhere, and does not say where it led."""
+        return self._page("blocked", 410)
 
     def method_not_allowed(self, allow: str) -> Response:
         """405; ``allow`` lists the methods as the Allow header does (RFC 9110, section 10.2.1)."""

@@ -36,6 +36,17 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "The API key is good, and was made without the scope that this route needs.",
         "Use a key that has the scope, or have one made.",
     ),
+    "account-blocked": Explanation(
+        "The operator of this server has blocked the account for abuse. It makes no messages and gets no key for "
+        "links, and whoever clicks a link in a mail it has sent is told that the link is blocked.",
+        "Ask the operator. What is stored can still be read, opt-outs in mails already sent go on working, and checks "
+        "go on answering.",
+    ),
+    "account-not-confirmed": Explanation(
+        "The operator of this server has not confirmed the account yet, and links that its own key signs could not be "
+        "counted.",
+        "Ask the operator to confirm the account. Until then let the server make the links: POST /v1/messages.",
+    ),
     "not-found": Explanation(
         "There is nothing at this path, or the thing it names does not exist in this account.",
         "Check the path and the id. Things of another account are answered in the same way as things that never were.",
@@ -78,6 +89,12 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "The request was understood, and something in it is not allowed: an unknown field, or a bad value.",
         "The member errors lists each flaw: pointer says where (a JSON Pointer), detail says what is wrong. Nothing "
         "was changed, so the mended request can simply be sent.",
+    ),
+    "account-limited": Explanation(
+        "The operator of this server has not confirmed the account yet. Until then it may make a certain number of "
+        "messages a day in UTC: the member limit says how many, and left how many are left today.",
+        "Ask the operator to confirm the account, or send the rest tomorrow: Retry-After says in how many seconds. "
+        "A batch is made as a whole or not at all.",
     ),
     "failed": Explanation(
         "Something went wrong inside the server that nobody foresaw. The fault is not in the request.",

@@ -11,6 +11,8 @@ TYPES: Mapping[str, tuple[int, str]] = {
     "bad-cursor": (400, "The cursor is not one of ours"),
     "unauthorized": (401, "A valid API key is needed"),
     "missing-scope": (403, "The API key may not do this"),
+    "account-blocked": (403, "The account is blocked for abuse"),
+    "account-not-confirmed": (403, "The operator has not confirmed this account"),
     "not-found": (404, "There is no such thing here"),
     "method-not-allowed": (405, "This method is not allowed here"),
     "recipient-suppressed": (409, "The recipient must not be written to"),
@@ -21,6 +23,7 @@ TYPES: Mapping[str, tuple[int, str]] = {
     "too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body must be application/json"),
     "invalid": (422, "The request is not valid"),
+    "account-limited": (429, "The account has made its messages of today"),
     "failed": (500, "The server failed"),
     "unavailable": (503, "The server cannot answer this now"),
 }

@@ -15,6 +15,7 @@ from ..domain.events import LONGEST_REFERRER, LONGEST_USER_AGENT, EventType, Hit
 from ..domain.links import BadToken, Link, Links
 from ..domain.verdicts import PURPOSE_HEADERS, prefetched
 from ..storage.database import Refused, Unavailable
+from ..workers.stops import StopList
 from ..workers.writer import EventWriter
 from .pages import Pages
 from .prepared import Prepared
@@ -54,10 +55,11 @@ _WATCHED = frozenset({b"user-agent", b"referer", *PURPOSE_HEADERS})
 class Tracking:
     """Answers the recipient first: the picture shows and the link leads on, whatever happens to us."""
 
-    def __init__(self, app: ASGIApp, links: Links, writer: EventWriter, pages: Pages) -> None:
+    def __init__(self, app: ASGIApp, links: Links, writer: EventWriter, stops: StopList, pages: Pages) -> None:
         self._app = app
         self._links = links
         self._writer = writer
+        self._stops = stops
         self._pages = pages
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -95,12 +97,17 @@ class Tracking:
         except BadToken:
             await self._pages.not_found()(scope, receive, send)
             return
+        destination = link.destination or ""
+        blocked = self._stops.now.refusal(link.account, destination) is not None
         if scope["method"] == "GET":
             try:
-                await self._keep(_hit(_CLICKED, link, scope))
+                await self._keep(_hit(_CLICKED, link, scope, blocked=blocked))
             except Exception as error:  # noqa: BLE001 - a link leads on, whatever happens to us
                 log.error("a click could not be recorded: %s", type(error).__name__)
-        location = (link.destination or "").encode("ascii")
+        if blocked:
+            await self._pages.blocked()(scope, receive, send)
+            return
+        location = destination.encode("ascii")
         await Prepared.of(302, [(b"location", location), *_REDIRECT_HEADERS], b"").send(scope, send)
 
     async def _keep(self, hit: Hit) -> None:
@@ -117,7 +124,7 @@ def _let_go(kept: asyncio.Future[None]) -> None:
         kept.set_result(None)
 
 
-def _hit(event_type: str, link: Link, scope: Scope) -> Hit:
+def _hit(event_type: str, link: Link, scope: Scope, *, blocked: bool = False) -> Hit:
     watched = {name: value for name, value in scope["headers"] if name in _WATCHED}
     client = scope.get("client")
     referrer = watched.pop(b"referer", None)
@@ -130,6 +137,7 @@ def _hit(event_type: str, link: Link, scope: Scope) -> Hit:
         network=network_of(client[0]) if client else None,
         referrer=cleaned(referrer.decode("latin-1"), LONGEST_REFERRER) if referrer else None,
         prefetch=len(watched) > 0 and prefetched(watched.values()),
+        blocked=blocked,
         link=link.number,
         url=link.destination,
     )

@@ -42,7 +42,7 @@ def project(
 
 def _event(hit: Hit, contexts: Contexts, new_id: Callable[[int], bytes]) -> ProjectedEvent:
     context = contexts.get((hit.account, hit.message))
-    verdict = judge(event_type=hit.type, user_agent=hit.user_agent, prefetch=hit.prefetch)
+    verdict = judge(event_type=hit.type, user_agent=hit.user_agent, prefetch=hit.prefetch, blocked=hit.blocked)
     client = describe(hit.user_agent)
     return ProjectedEvent(
         account_id=hit.account,

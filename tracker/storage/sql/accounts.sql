@@ -1,5 +1,6 @@
--- name: insert_account(id, name, pepper, created_at)!
-insert into accounts (id, name, pepper, sequence, created_at) values (:id, :name, :pepper, 0, :created_at)
+-- name: insert_account(id, name, pepper, limited, created_at)!
+insert into accounts (id, name, pepper, limited, sequence, created_at)
+values (:id, :name, :pepper, :limited, 0, :created_at)
 
 -- name: touch_directory!
 update directory set version = version + 1 where name = 'accounts'
@@ -8,10 +9,22 @@ update directory set version = version + 1 where name = 'accounts'
 select version from directory where name = 'accounts'
 
 -- name: all_accounts()
-select id, name, pepper from accounts
+select id, name, pepper, limited from accounts
 
 -- name: account(id)
-select id, name, pepper from accounts where id = :id
+select id, name, pepper, limited from accounts where id = :id
+
+-- name: list_accounts()
+select id, name, created_at, limited, allowed_hosts from accounts order by created_at, id
+
+-- name: account_options(id)
+select id, name, created_at, limited, allowed_hosts from accounts where id = :id
+
+-- name: set_allowed_hosts!
+update accounts set allowed_hosts = :allowed_hosts where id = :id
+
+-- name: set_limited!
+update accounts set limited = :limited where id = :id
 
 -- name: any_account()
 select 1 as found from accounts limit 1

@@ -1,8 +1,9 @@
 -- name: insert_hit!
 insert into journal
-    (id, account_id, message_id, type, occurred_at, user_agent, network, referrer, prefetch, link, url, method)
+    (id, account_id, message_id, type, occurred_at, user_agent, network, referrer, prefetch, blocked, link, url, method)
 values
-    (:id, :account_id, :message_id, :type, :occurred_at, :user_agent, :network, :referrer, :prefetch, :link, :url, :method)
+    (:id, :account_id, :message_id, :type, :occurred_at, :user_agent, :network, :referrer, :prefetch, :blocked, :link,
+    :url, :method)
 
 -- name: insert_opt_out!
 -- The first opt-out stands; later ones change nothing.
@@ -46,7 +47,8 @@ where account_id = :account_id and id = :suppression_id and reason = 'unsubscrib
 
 -- name: read_after(after, limit)
 -- The journal belongs to the whole installation: the projector sorts it out by account.
-select id, account_id, message_id, type, occurred_at, user_agent, network, referrer, prefetch, link, url, method
+select
+    id, account_id, message_id, type, occurred_at, user_agent, network, referrer, prefetch, blocked, link, url, method
 from journal
 where id > :after
 order by id

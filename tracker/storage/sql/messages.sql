@@ -1,3 +1,16 @@
+-- name: take_allowance!
+-- Touches no row when the day would become fuller than that.
+insert into daily_messages (account_id, day, messages)
+select :account_id, :day, :messages where :messages <= :most
+on conflict (account_id, day) do update set messages = daily_messages.messages + excluded.messages
+where daily_messages.messages + excluded.messages <= :most
+
+-- name: forget_allowances!
+delete from daily_messages where account_id = :account_id and day < :day
+
+-- name: allowance_taken(account_id, day)
+select messages from daily_messages where account_id = :account_id and day = :day
+
 -- name: upsert_campaign!
 insert into campaigns (account_id, name, first_message_at, messages)
 values (:account_id, :campaign, :created_at, :messages)

@@ -1,0 +1,50 @@
+"""What is kept in memory, and read again and again."""
+
+import asyncio
+import contextlib
+import logging
+from abc import ABC, abstractmethod
+from typing import Self
+
+from ..storage.database import reason, unforeseen
+
+log = logging.getLogger(__name__)
+
+
+class Rereading(ABC):
+    """Read at the start, and reread every ``interval_s``; its last state holds while it cannot be read."""
+
+    def __init__(self, what: str, interval_s: float) -> None:
+        self._what = what
+        self._interval_s = interval_s
+
+    async def __aenter__(self) -> Self:
+        await self.refresh()
+        self._task = asyncio.create_task(self._run(), name=self._what)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    @abstractmethod
+    async def refresh(self) -> None:
+        """Read it again if it has changed."""
+
+    async def _run(self) -> None:
+        failing = False
+        while True:
+            await asyncio.sleep(self._interval_s)
+            try:
+                await self.refresh()
+                failing = False
+            except Exception as error:
+                if not failing:
+                    log.warning(
+                        "%s in memory are kept as they were: %s",
+                        self._what,
+                        reason(error),
+                        exc_info=unforeseen(error),
+                    )
+                failing = True
