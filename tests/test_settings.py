@@ -28,6 +28,10 @@ OTHER_VALUES: dict[str, tuple[str, object]] = {
     "worker": ("inline", "inline"),
     "journal_ceiling": ("1", 1),
     "queue_limit": ("1", 1),
+    "head_seconds": ("1", 1),
+    "body_seconds": ("1", 1),
+    "connections": ("1", 1),
+    "connections_per_address": ("1", 1),
     "drain_seconds": ("0", 0),
     "log_level": ("debug", "debug"),
     "log_format": ("json", "json"),
@@ -101,6 +105,20 @@ def test_proxies_are_listed() -> None:
     assert Settings().proxies == []
 
 
+@pytest.mark.parametrize(
+    "network", ["10.0.0.0/8", "172.16.0.0/12", "fc00::/7", "fd00::/8", "fe80::/10", "2600::/20", "::ffff:10.0.0.0/104"]
+)
+def test_networks_an_operator_may_have_are_trusted(network: str) -> None:
+    """Private ones whole, and what a provider announces."""
+    assert Settings(trusted_proxies=network).proxies == [network]
+
+
+def test_trust_in_strangers_says_why_it_is_refused() -> None:
+    """Which network it is, what would follow, and what to write."""
+    with pytest.raises(BadSetting, match=r"'0\.0\.0\.0/1'.*who the client is.*List the addresses of your proxies"):
+        Settings(trusted_proxies="0.0.0.0/1,128.0.0.0/1")
+
+
 BAD_VALUES = [
     ("base_url", ""),
     ("base_url", "t.example.com"),
@@ -126,6 +144,14 @@ BAD_VALUES = [
     ("trusted_proxies", "127.0.0.1,*"),
     ("trusted_proxies", "0.0.0.0/0"),
     ("trusted_proxies", "::/0"),
+    ("trusted_proxies", "0.0.0.0/1,128.0.0.0/1"),
+    ("trusted_proxies", "127.0.0.1, 8.0.0.0/7"),
+    ("trusted_proxies", "::/1"),
+    ("trusted_proxies", "2000::/19"),
+    ("trusted_proxies", "fc00::/6"),
+    ("trusted_proxies", "::ffff:0:0/96"),
+    ("trusted_proxies", "::ffff:8.0.0.0/103"),
+    ("trusted_proxies", "::/80"),
     ("trusted_proxies", "10.0.0.1/8"),
     ("trusted_proxies", "proxy.example.com"),
     ("new_accounts", "closed"),
@@ -141,6 +167,12 @@ BAD_VALUES = [
     ("journal_ceiling", "many"),
     ("queue_limit", "0"),
     ("queue_limit", "1.5"),
+    ("head_seconds", "0"),
+    ("head_seconds", "61"),
+    ("body_seconds", "0"),
+    ("body_seconds", "601"),
+    ("connections", "0"),
+    ("connections_per_address", "0"),
     ("drain_seconds", "-1"),
     ("drain_seconds", "6"),
 ]

@@ -55,6 +55,20 @@ class Settings:
         5_000_000, "Hits the journal holds before they are projected; above it opens are answered 503."
     )
     queue_limit: int = _option(10_000, "Hits that may wait for one commit; above it opens are answered 503.")
+    head_seconds: int = _option(
+        10, "How long the head of a request may take to arrive, and a new connection to send one; 1 to 60."
+    )
+    body_seconds: int = _option(
+        30,
+        "How long the body of a request may take to arrive, and an answer to be read, beside a second for each 16 KiB; "
+        "1 to 600.",
+    )
+    connections: int = _option(
+        10_000, "How many may be open at once; where the limit of open files is lower, that one holds."
+    )
+    connections_per_address: int = _option(
+        256, "How many of them one IPv4 address, or one IPv6 /64, may hold; trusted proxies may hold all."
+    )
     drain_seconds: int = _option(5, "How long requests may take to end when the server is told to stop; 5 at most.")
     log_level: str = _option("info", "How much is logged: debug, info, warning or error.")
     log_format: str = _option("auto", "How it is logged: json, text, or auto: json unless it goes to a terminal.")
@@ -96,8 +110,22 @@ def _read(name: str, text: str, wanted: object) -> str | int:
 _BASE_URL = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.ASCII)
 
 _TRUSTS_EVERYBODY = (
-    "TRACKER_TRUSTED_PROXIES holds {!r}: then anybody could say who the client is. List the addresses of your proxies"
+    "TRACKER_TRUSTED_PROXIES holds {!r}, which takes in strangers: any of them could say who the client is. "
+    "List the addresses of your proxies, or networks no wider than /8 (IPv4) or /20 (IPv6)"
 )
+
+_WIDEST_IPV4 = 8
+_WIDEST_IPV6 = 20
+_IPV4_IN_IPV6 = ipaddress.IPv6Network("::ffff:0:0/96")
+
+
+def _holds_strangers(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    """Whether it is wider than what one operator has: 10.0.0.0/8 and fc00::/7 are private, a /19 of IPv6 is not."""
+    if isinstance(network, ipaddress.IPv4Network):
+        return network.prefixlen < _WIDEST_IPV4
+    if network.overlaps(_IPV4_IN_IPV6):
+        return network.prefixlen < _IPV4_IN_IPV6.prefixlen + _WIDEST_IPV4
+    return network.prefixlen < _WIDEST_IPV6 and not network.is_private
 
 
 def _check_base_url(settings: Settings) -> None:
@@ -116,7 +144,7 @@ def _check_proxies(settings: Settings) -> None:
             network = ipaddress.ip_network(proxy)
         except ValueError as error:
             raise BadSetting(f"TRACKER_TRUSTED_PROXIES: {proxy!r} is no address or network: {error}") from None
-        if network.prefixlen == 0:
+        if _holds_strangers(network):
             raise BadSetting(_TRUSTS_EVERYBODY.format(proxy))
 
 
@@ -133,11 +161,23 @@ def _check_words(settings: Settings) -> None:
         raise BadSetting(f"TRACKER_LOG_FORMAT is {settings.log_format!r}: it must be auto, json or text")
 
 
+_NUMBERS: dict[str, tuple[int, int | None]] = {
+    "port": (0, 65_535),
+    "limited_messages": (0, None),
+    "journal_ceiling": (1, None),
+    "queue_limit": (1, None),
+    "head_seconds": (1, 60),
+    "body_seconds": (1, 600),
+    "connections": (1, None),
+    "connections_per_address": (1, None),
+    "drain_seconds": (0, 5),
+}
+"""The lowest and the highest of each."""
+
+
 def _check_numbers(settings: Settings) -> None:
-    lowest = {"port": 0, "limited_messages": 0, "journal_ceiling": 1, "queue_limit": 1, "drain_seconds": 0}
-    highest = {"port": 65_535, "drain_seconds": 5}
-    for name, low in lowest.items():
-        value, high = getattr(settings, name), highest.get(name)
+    for name, (low, high) in _NUMBERS.items():
+        value = getattr(settings, name)
         if value < low or (high is not None and value > high):
             wanted = f"from {low} to {high}" if high is not None else f"at least {low}"
             raise BadSetting(f"TRACKER_{name.upper()} is {value}: it must be {wanted}")

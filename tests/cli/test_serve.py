@@ -177,6 +177,8 @@ async def test_sigterm_ends_in_time_whoever_clings(tmp_path: Path) -> None:
             writer.close()
         assert status == 0, server.log()
         assert 1 <= time.monotonic() - began < 5
+        (said,) = [line for line in server.log().splitlines() if "base_url" not in line.lower()]
+        assert "the time to drain was up before all had ended; requests cut: 1" in said
 
 
 async def test_worker_ends_with_the_server(tmp_path: Path) -> None:

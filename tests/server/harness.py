@@ -151,6 +151,10 @@ class Server:
         lines = Path(f"/proc/{self._running().pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{what}:"))
 
+    def descriptors(self) -> int:
+        """How many files and connections it holds open."""
+        return len(list(Path(f"/proc/{self._running().pid}/fd").iterdir()))
+
     async def health(self) -> dict[str, Any]:
         """What ``/readyz`` says. Raises ``NotSent``, ``NoAnswer``."""
         answer = await ask(self.port, "GET", "/readyz")

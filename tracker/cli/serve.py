@@ -1,6 +1,7 @@
 """Serving: the server as we start it, and its worker."""
 
 import asyncio
+import functools
 import logging
 import os
 import signal
@@ -21,6 +22,7 @@ from ..settings import Settings, from_environment
 from ..storage.database import reason
 from ..storage.installation import Files, Prepared, files_of
 from ..storage.locks import FileLock, Locked
+from .connections import Connections, Limits, connections_within_reach
 from .errors import EXPECTED
 from .logs import start_logging
 from .opening import prepared
@@ -148,7 +150,7 @@ def _run(settings: Settings, app: App, listener: socket.socket) -> None:
     config = uvicorn.Config(
         ProxyHeadersMiddleware(asgi, trusted_hosts=settings.proxies) if settings.proxies else asgi,
         loop="uvloop",
-        http=Protocol,
+        http=functools.partial(Protocol, connections=_connections(settings)),  # type: ignore[arg-type]
         ws="none",
         interface="asgi3",
         lifespan="on",
@@ -162,6 +164,7 @@ def _run(settings: Settings, app: App, listener: socket.socket) -> None:
     )
     # Its warnings are about what any stranger may send.
     logging.getLogger("uvicorn").setLevel("ERROR")
+    logging.getLogger("uvicorn.error").addFilter(_cuts_in_one_line)
     server = _Server(config, app)
     # Until uvicorn listens for signals itself; it also raises the one that ended it again, and that is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -170,6 +173,25 @@ def _run(settings: Settings, app: App, listener: socket.socket) -> None:
         server.run(sockets=[listener])
     except SystemExit:
         raise click.ClickException("the server could not start: the reason stands above") from None
+
+
+def _connections(settings: Settings) -> Connections:
+    limits = Limits(
+        head_seconds=settings.head_seconds,
+        body_seconds=settings.body_seconds,
+        connections=connections_within_reach(settings.connections),
+        per_address=settings.connections_per_address,
+        proxies=settings.proxies,
+    )
+    return Connections(limits)
+
+
+def _cuts_in_one_line(record: logging.LogRecord) -> bool:
+    """What still runs when the time to drain is up is cancelled: uvicorn would show where each of them stood."""
+    if str(record.msg).startswith("Cancel %s running task"):
+        log.warning("the time to drain was up before all had ended; requests cut: %s", *record.args or ())
+        return False
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 @click.command(hidden=True)
