@@ -32,6 +32,7 @@ from .web.api import Api
 from .web.auth import Guard
 from .web.batches import BatchApi
 from .web.cursors import Cursors
+from .web.documents import Documents
 from .web.events import EventsApi
 from .web.health import Health
 from .web.link_key import LinkKeyApi
@@ -190,11 +191,12 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
         SuppressionRowsApi(rows, SuppressionChanges(served.main), cursors, base_url),
         SuppressionLiftsApi(rows, served.writer, allowed=settings.lift == "yes"),
     )
-    api = Api(guard, [endpoint for subject in answering for endpoint in subject.endpoints()])
+    table = [endpoint for subject in answering for endpoint in subject.endpoints()]
     subjects = (
         Unsubscribe(links, served.writer, served.directory, messages, pages),
         Preferences(links, served.writer, served.directory, messages, OptOuts(served.inbox), pages),
-        api,
+        Api(guard, table),
+        Documents([endpoint.operation for endpoint in table], base_url),
         health,
         ProblemPages(pages),
         site,

@@ -4,9 +4,13 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
+
+from .ids import Id
+from .times import Time
 
 LONGEST_USER_AGENT = 512
 LONGEST_REFERRER = 500
@@ -97,45 +101,45 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     """What showed the mail or opened the link, as far as its request tells."""
 
     user_agent: str | None
-    name: str | None
+    name: Annotated[str, Meta(description="Of the mail program or browser.")] | None
     os: str | None
     device: str | None
-    ip: str | None
-    proxied: bool
+    ip: Annotated[str, Meta(description="The reader's network: a /24, or a /48 of IPv6.")] | None
+    proxied: Annotated[bool, Meta(description="Whether a mailbox provider's proxy fetched for the reader.")]
     referrer: str | None
 
 
 class VerdictShown(msgspec.Struct, frozen=True, kw_only=True):
     """Person or machine, and why."""
 
-    value: str
-    machine_class: str | None = msgspec.field(name="class")
-    signals: Sequence[str]
+    value: Annotated[str, Meta(extra_json_schema={"enum": ["human", "machine", "unknown"]})]
+    machine_class: Annotated[str, Meta(description="The sign that decided.")] | None = msgspec.field(name="class")
+    signals: Annotated[Sequence[str], Meta(description="Every sign that was seen.")]
 
 
 class RecipientShown(msgspec.Struct, frozen=True, kw_only=True):
     """A recipient as every answer shows it; all null once erased."""
 
-    id: str | None
-    external_id: str | None
-    email: str | None
+    id: Id | None
+    external_id: Annotated[str, Meta(description="Your own name for the recipient.")] | None
+    email: Annotated[str, Meta(description="As it was written in that message.")] | None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """An event as customers see it, in JSON as it stands here."""
 
-    id: str
-    sequence: int
-    revision: int
+    id: Annotated[Id, Meta(description="Stays the event's for life.")]
+    sequence: Annotated[int, Meta(description="The number of this change; the account's own, without holes.")]
+    revision: Annotated[int, Meta(description="1, and one more for each change of the event.")]
     type: str
-    occurred_at: str
+    occurred_at: Time
     campaign: str | None
     topic: str | None
-    message_id: str | None
+    message_id: Id | None
     recipient: RecipientShown
-    url: str | None
-    link: int | None
-    method: str | None
+    url: Annotated[str, Meta(description="Of a click: where the link leads.")] | None
+    link: Annotated[int, Meta(description="Of a click: the number of the link.")] | None
+    method: Annotated[str, Meta(description="Of an opt-out, and of taking it back: by what way.")] | None
     client: Client
     verdict: VerdictShown
     metadata: Mapping[str, Any]

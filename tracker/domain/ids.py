@@ -3,8 +3,20 @@
 import os
 import secrets
 import uuid
+from typing import Annotated
 
 import uuid_utils
+from msgspec import Meta
+
+Id = Annotated[
+    str,
+    Meta(
+        description="An id of ours.",
+        extra_json_schema={"format": "uuid"},
+        examples=["01935f2e-7c11-7cc2-b0f5-5d9f8ac7a9d1"],
+    ),
+]
+"""An id as it is written for people; not checked by its type."""
 
 
 class BadId(ValueError):

@@ -1,6 +1,12 @@
 """Suppressions: why somebody may not be written to, and what a customer may undo of it."""
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
+
+from .ids import Id
+from .times import Time
 
 REASONS = ("unsubscribed", "complained", "bounced", "manual")
 """The strongest first."""
@@ -9,6 +15,13 @@ SCOPES = ("account", "topic")
 
 ORIGINS = ("recipient", "customer", "report")
 
+Reason = Annotated[str, Meta(description="Why not.", extra_json_schema={"enum": list(REASONS)})]
+Scope = Annotated[str, Meta(description="All of the account, or one topic.", extra_json_schema={"enum": list(SCOPES)})]
+Origin = Annotated[
+    str,
+    Meta(description="The person, you, or a report of a mailbox provider.", extra_json_schema={"enum": list(ORIGINS)}),
+]
+
 
 class Suppression(msgspec.Struct, frozen=True, kw_only=True):
     """One reason not to write, as customers see it, in JSON as it stands here.
@@ -16,15 +29,15 @@ class Suppression(msgspec.Struct, frozen=True, kw_only=True):
     ``email`` is null where it is not known: of imported hashes, and once the person was erased.
     """
 
-    id: str
+    id: Id
     email: str | None
-    reason: str
-    scope: str
+    reason: Reason
+    scope: Scope
     topic: str | None
-    origin: str
+    origin: Origin
     note: str | None
-    message_id: str | None
-    created_at: str
+    message_id: Annotated[Id, Meta(description="The message that led to it.")] | None
+    created_at: Time
 
 
 def is_final(suppression: Suppression) -> bool:

@@ -2,6 +2,19 @@
 
 import re
 from datetime import UTC, datetime
+from typing import Annotated
+
+from msgspec import Meta
+
+Time = Annotated[
+    str,
+    Meta(
+        description="An RFC 3339 time, in UTC with three digits when we write it.",
+        extra_json_schema={"format": "date-time"},
+        examples=["2026-11-22T10:00:00.000Z"],
+    ),
+]
+"""A time as it is written; not checked by its type."""
 
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:)((?:[0-5]\d|60)(?:\.\d+)?)(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)",

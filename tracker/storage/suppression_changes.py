@@ -1,10 +1,12 @@
 """The log of suppressions: what was added and removed, under numbers without holes."""
 
+from typing import Annotated
+
 import msgspec
 
 from ..domain.ids import written
 from ..domain.suppressions import Suppression
-from ..domain.times import written_time
+from ..domain.times import Time, written_time
 from .database import Change, Database, Row
 from .statements import load_statements
 
@@ -15,8 +17,8 @@ class SuppressionChange(Suppression, frozen=True, kw_only=True):
     """A suppression that was ``added`` or ``removed``, with what is still known of it."""
 
     sequence: int
-    change: str
-    changed_at: str
+    change: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["added", "removed"]})]
+    changed_at: Time
 
 
 class SuppressionChanges:

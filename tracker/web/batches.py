@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated
 
 import msgspec
 from starlette.responses import Response
@@ -16,7 +17,7 @@ from . import examples
 from .answers import json_content
 from .bodies import MIB, JsonBody
 from .fields import Campaign, Metadata, Topic
-from .items import Items, read_item, text_in
+from .items import FEW_ENOUGH, read_item, shown_as, text_in
 from .links import MessageUrls
 from .messages import MessageOut, RecipientIn, TrackingIn, shown_message
 from .names import checked_name, external_id_flaw, metadata_flaws
@@ -29,7 +30,7 @@ class BatchIn(msgspec.Struct, forbid_unknown_fields=True):
     """Messages to be made."""
 
     campaign: Campaign
-    recipients: Items
+    recipients: Annotated[list[Annotated[msgspec.Raw, shown_as("BatchRecipientIn")]], FEW_ENOUGH]
     topic: Topic | None = None
     tracking: TrackingIn = TrackingIn()
 
@@ -78,6 +79,7 @@ _CREATE = Operation(
     body=JsonBody(
         BatchIn,
         16 * MIB,
+        parts=[BatchRecipientIn],
         example={"campaign": "spring-sale", "topic": "offers", "recipients": [{"email": "ada@example.com"}]},
     ),
     answers=[

@@ -1,7 +1,7 @@
 """Reads what a customer sends, within limits, and says exactly what is wrong with it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -23,6 +23,8 @@ class Body(Protocol):
     required: bool
     content: Mapping[str, Any]
     """The type of what is read, by media type."""
+    parts: Sequence[Any]
+    """The types of items that are read one by one; their schemas are referred to by name."""
     example: Any
 
     async def read(self, request: Request) -> Any:
@@ -32,10 +34,13 @@ class Body(Protocol):
 class JsonBody(Generic[T]):
     """A JSON body of at most ``limit`` bytes, read as a ``wanted``; None for one that may be left out and was."""
 
-    def __init__(self, wanted: type[T], limit: int, *, required: bool = True, example: Any = None) -> None:
+    def __init__(
+        self, wanted: type[T], limit: int, *, required: bool = True, parts: Sequence[Any] = (), example: Any = None
+    ) -> None:
         self.limit = limit
         self.required = required
         self.content: Mapping[str, Any] = {"application/json": wanted}
+        self.parts = parts
         self.example = example
         self._wanted = wanted
 
@@ -90,7 +95,7 @@ def _check_length(request: Request, limit: int) -> None:
 def _too_large(limit: int) -> Problem:
     return Problem(
         "too-large",
-        f"The body may have at most {limit:,} bytes ({_readable(limit)}).",
+        f"The body may have at most {limit:,} bytes ({readable_size(limit)}).",
         # The connection stays: closed on a client that still sends, it would lose this answer.
         limit=limit,
     )
@@ -108,7 +113,8 @@ async def _read(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-def _readable(limit: int) -> str:
+def readable_size(limit: int) -> str:
+    """A limit of bytes as a person says it."""
     return f"{limit // MIB} MiB" if limit % MIB == 0 else f"{limit // KIB} KiB"
 
 

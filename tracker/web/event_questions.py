@@ -7,10 +7,10 @@ import msgspec
 from msgspec import Meta
 
 from ..domain.addresses import InvalidAddress, read_address
-from ..domain.ids import BadId, parse_id
-from ..domain.times import BadTime, parse_time
+from ..domain.ids import BadId, Id, parse_id
+from ..domain.times import BadTime, Time, parse_time
 from ..storage.events import EventFilter
-from .fields import MOST_ROWS, Campaign, Cursor, Email, ExternalId, Id, Limit, Time, Topic, word
+from .fields import MOST_ROWS, Campaign, Cursor, Email, ExternalId, Limit, Topic, word
 from .names import checked_name
 from .problems import Flaw, flawed
 

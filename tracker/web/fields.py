@@ -9,7 +9,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from ..domain.addresses import LONGEST_ADDRESS
-from .names import LONGEST_EXTERNAL_ID, LONGEST_METADATA_VALUE, LONGEST_NAME, MOST_METADATA
+from .names import LONGEST_EXTERNAL_ID, LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE, LONGEST_NAME, MOST_METADATA
 
 MOST_ROWS = 1_000
 """Of one page."""
@@ -21,8 +21,10 @@ _NAME = {"minLength": 1, "maxLength": LONGEST_NAME, "pattern": r"^[^/\u0000-\u00
 NAME_SCHEMA = {"type": "string", **_NAME}
 """Of the name of a campaign or a topic."""
 
-Campaign = Annotated[str, Meta(description="The campaign; it comes into being by being used.", extra_json_schema=_NAME)]
-Topic = Annotated[str, Meta(description="The topic; it comes into being by being used.", extra_json_schema=_NAME)]
+_BY_USE = "It comes into being by being used. No / and no control characters."
+
+Campaign = Annotated[str, Meta(description=f"The campaign. {_BY_USE}", extra_json_schema=_NAME)]
+Topic = Annotated[str, Meta(description=f"The topic. {_BY_USE}", extra_json_schema=_NAME)]
 
 Email = Annotated[
     str,
@@ -43,31 +45,17 @@ ExternalId = Annotated[
 ]
 
 ID_SCHEMA = {"type": "string", "format": "uuid"}
-
-Id = Annotated[
-    str,
-    Meta(
-        description="An id of ours.",
-        extra_json_schema={"format": "uuid"},
-        examples=["01935f2e-7c11-7cc2-b0f5-5d9f8ac7a9d1"],
-    ),
-]
-
-Time = Annotated[
-    str,
-    Meta(
-        description="An RFC 3339 time with its offset; answers write it in UTC with three digits.",
-        extra_json_schema={"format": "date-time"},
-        examples=["2026-11-22T10:00:00Z"],
-    ),
-]
+"""Of an id of ours."""
 
 MetadataValue = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_METADATA_VALUE})]
 Metadata = Annotated[
     dict[str, MetadataValue | int | float | bool | None],
     Meta(
-        description="Comes back with every event. Keys have 1 to 40 characters.",
-        extra_json_schema={"maxProperties": MOST_METADATA},
+        description="Comes back with every event.",
+        extra_json_schema={
+            "maxProperties": MOST_METADATA,
+            "propertyNames": {"minLength": 1, "maxLength": LONGEST_METADATA_KEY},
+        },
     ),
 ]
 

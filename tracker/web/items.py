@@ -1,6 +1,6 @@
 """Items of bulk calls: each is read by itself, so that a bad one is an answer and never fails the others."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,10 +12,15 @@ T = TypeVar("T")
 MOST_ITEMS = 10_000
 """Of one call."""
 
-Items = Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MOST_ITEMS)]
-"""The items as they were sent, not yet read."""
+FEW_ENOUGH = msgspec.Meta(max_length=MOST_ITEMS)
+"""Of a list of items."""
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def shown_as(item: str) -> msgspec.Meta:
+    """How documents show a raw item: as a struct of this name, or anything else, which gets an answer too."""
+    return msgspec.Meta(extra_json_schema={"anyOf": [{"$ref": f"#/components/schemas/{item}"}, {}]})
 
 
 def read_item(raw: msgspec.Raw, wanted: type[T], pointer: str) -> T | Flaw:

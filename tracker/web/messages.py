@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from ..domain.addresses import Address, InvalidAddress, address_key, read_address
 from ..domain.events import Event, RecipientShown
-from ..domain.ids import BadId, new_id, parse_id, written
+from ..domain.ids import BadId, Id, new_id, parse_id, written
 from ..domain.links import Links
-from ..domain.times import written_time
+from ..domain.times import Time, written_time
 from ..mail.headers import unsubscribe_headers
 from ..mail.html import rewrite_html
 from ..mail.links import Link, Track
@@ -66,15 +66,15 @@ class MessageIn(msgspec.Struct, forbid_unknown_fields=True):
 class MessageOut(msgspec.Struct, frozen=True, kw_only=True):
     """What a mailer needs of a message, whenever it asks."""
 
-    id: str
+    id: Id
     campaign: str
     topic: str | None
     recipient: RecipientShown
-    created_at: str
-    open_url: str | None
+    created_at: Time
+    open_url: Annotated[str, Meta(description="The pixel, if opens are tracked.")] | None
     unsubscribe_url: str
-    preferences_url: str
-    headers: Mapping[str, str]
+    preferences_url: Annotated[str, Meta(description="The recipient's own page.")]
+    headers: Annotated[Mapping[str, str], Meta(description="To be added to the mail, and signed with DKIM.")]
 
 
 class LinkShown(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -83,7 +83,7 @@ class LinkShown(msgspec.Struct, frozen=True, omit_defaults=True):
     number: int
     url: str
     tracked: bool
-    why: str | None = None
+    why: Annotated[str, Meta(description="What kept it from being tracked.")] | None = None
 
 
 class MessageMade(MessageOut, frozen=True, kw_only=True):
@@ -98,7 +98,7 @@ class MessageWithEvents(MessageOut, frozen=True, kw_only=True):
     """A message and what became of it, newest first."""
 
     metadata: Mapping[str, Any]
-    sent_at: str | None
+    sent_at: Time | None
     events: list[Event]
 
 

@@ -9,7 +9,7 @@ from .problems import Flaw, flawed
 LONGEST_NAME = 100
 LONGEST_EXTERNAL_ID = 200
 MOST_METADATA = 20
-_LONGEST_METADATA_KEY = 40
+LONGEST_METADATA_KEY = 40
 LONGEST_METADATA_VALUE = 500
 _LARGEST_NUMBER = 2**63
 
@@ -56,8 +56,8 @@ def metadata_flaws(pointer: str, metadata: Mapping[str, Any]) -> list[Flaw]:
     flaws = []
     for key, value in metadata.items():
         where = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
-        if not 1 <= len(key) <= _LONGEST_METADATA_KEY or _unstorable(key):
-            flaws.append(Flaw(pointer, f"keys must have 1 to {_LONGEST_METADATA_KEY} characters, without NUL"))
+        if not 1 <= len(key) <= LONGEST_METADATA_KEY or _unstorable(key):
+            flaws.append(Flaw(pointer, f"keys must have 1 to {LONGEST_METADATA_KEY} characters, without NUL"))
         elif isinstance(value, str) and (len(value) > LONGEST_METADATA_VALUE or _unstorable(value)):
             flaws.append(Flaw(where, f"must have at most {LONGEST_METADATA_VALUE} characters, without NUL"))
         elif isinstance(value, int) and not -_LARGEST_NUMBER <= value < _LARGEST_NUMBER:

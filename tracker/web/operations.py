@@ -50,11 +50,15 @@ HEADERS: Mapping[str, str] = {
     "Allow": "The methods that this path answers.",
     "Link": "Where the next page is, with rel=next, as long as there is one (RFC 8288).",
     "Location": "Where the new thing is.",
+    "Request-Id": "The id this request has in the log of the server.",
     "Retry-After": "After how many seconds to ask again.",
     "Tracker-Lag": "By how many seconds the answer is behind, if it is.",
     "WWW-Authenticate": "That a key is needed, and how it is sent.",
 }
 """What each header of an answer says."""
+
+
+_BODY_PROBLEMS = ("not-json", "too-large", "unsupported-media-type")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,12 @@ class Operation:
     query: type[Any] | None = None
     body: Body | None = None
     problems: Sequence[str] = ()
+
+    @property
+    def possible_problems(self) -> tuple[str, ...]:
+        """Every problem a request may end in, those of the steps it takes before its handler included."""
+        of_body = _BODY_PROBLEMS if self.body is not None else ()
+        return ("unauthorized", "missing-scope", *of_body, "invalid", *self.problems, "failed", "unavailable")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -66,6 +67,25 @@ def content_security_policy(style: str) -> str:
     )
 
 
+def page_headers(style: str) -> dict[str, str]:
+    """The headers of every page with this inline style sheet."""
+    return {**_HEADERS, "Content-Security-Policy": content_security_policy(style)}
+
+
+def template_environment(folder: Path, style: str) -> Environment:
+    """Templates of this folder, in which every value is escaped but the style sheet."""
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        auto_reload=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["style"] = Markup(style)  # noqa: S704 - our own file
+    return environment
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parties:
     """Who sends, and to whom: the name of the account, and the recipient's address already masked, if known."""
@@ -91,18 +111,10 @@ class Pages:
     def __init__(self, abuse_contact: str | None) -> None:
         folder = static_folder() / "pages"
         style = (folder / "page.css").read_text(encoding="utf-8")
-        environment = Environment(
-            loader=FileSystemLoader(folder),
-            autoescape=True,
-            auto_reload=False,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.globals["style"] = Markup(style)  # noqa: S704 - our own file
+        environment = template_environment(folder, style)
         environment.filters["moment"] = moment
         environment.globals["contact"] = read_contact(abuse_contact) if abuse_contact else None
-        self._headers = {**_HEADERS, "Content-Security-Policy": content_security_policy(style)}
+        self._headers = page_headers(style)
         self._templates = {name: environment.get_template(f"{name}.html") for name in _PAGES}
 
     def home(self) -> Response:

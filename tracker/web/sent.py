@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
+from typing import Annotated
 
 import msgspec
 from starlette.responses import Response
 
-from ..domain.ids import BadId, parse_id
-from ..domain.times import BadTime, parse_time
+from ..domain.ids import BadId, Id, parse_id
+from ..domain.times import BadTime, Time, parse_time
 from ..storage.messages import Messages
 from .answers import json_content
 from .bodies import MIB, JsonBody
-from .fields import Id, Time
-from .items import Items, read_item, text_in
+from .items import FEW_ENOUGH, read_item, shown_as, text_in
 from .operations import Answer, Call, Endpoint, Operation
 from .problems import Flaw
 
@@ -23,7 +23,7 @@ _EARLIEST, _LATEST = parse_time("1970-01-01T00:00:00Z"), parse_time("9999-12-31T
 class SentIn(msgspec.Struct, forbid_unknown_fields=True):
     """Messages that were sent."""
 
-    messages: Items
+    messages: Annotated[list[Annotated[msgspec.Raw, shown_as("SentMessageIn")]], FEW_ENOUGH]
 
 
 class SentMessageIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,6 +71,7 @@ _CREATE = Operation(
     body=JsonBody(
         SentIn,
         2 * MIB,
+        parts=[SentMessageIn],
         example={"messages": [{"id": "01935f2e-7c11-7cc2-b0f5-5d9f8ac7a9d1", "sent_at": "2026-11-22T10:00:00Z"}]},
     ),
     answers=[

@@ -9,12 +9,11 @@ from starlette.responses import Response
 from ..domain.events import Consent, EventType, Hit, Method, Undo
 from ..domain.ids import parse_id
 from ..domain.suppressions import Suppression, may_lift
-from ..domain.times import BadTime, parse_time, written_time
+from ..domain.times import BadTime, Time, parse_time, written_time
 from ..storage.accounts import Account
 from ..storage.suppression_rows import SuppressionRows
 from ..workers.writer import EventWriter
 from .bodies import KIB, JsonBody
-from .fields import Time
 from .names import text_flaw
 from .operations import Answer, Call, Endpoint, Operation
 from .problems import Flaw, Problem, flawed

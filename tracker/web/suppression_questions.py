@@ -6,19 +6,16 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from ..domain.suppressions import ORIGINS, REASONS, SCOPES
-from ..domain.times import BadTime, parse_time
+from ..domain.suppressions import ORIGINS, REASONS, SCOPES, Origin, Reason, Scope
+from ..domain.times import BadTime, Time, parse_time
 from ..storage.suppression_rows import SuppressionFilter
-from .fields import ID_SCHEMA, Cursor, Limit, Time, Topic, word
+from .fields import ID_SCHEMA, Cursor, Limit, Topic
 from .names import checked_name
 from .operations import PathParameter
 from .problems import Flaw, flawed
 
 SUPPRESSION_ID = PathParameter(name="id", description="The suppression's id.", schema=ID_SCHEMA)
 
-Reason = Annotated[str, word(*REASONS, description="Why not.")]
-Scope = Annotated[str, word(*SCOPES, description="For all of the account, or one topic.")]
-Origin = Annotated[str, word(*ORIGINS, description="Who said so.")]
 Since = Annotated[Time, Meta(description="Made from this time on.")]
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from ..domain.addresses import InvalidAddress, address_key, canonical, read_address
 from ..domain.ids import new_id, parse_id
-from ..domain.suppressions import REASONS, Suppression, is_final
+from ..domain.suppressions import REASONS, Reason, Suppression, is_final
 from ..storage.accounts import Account
 from ..storage.suppression_changes import SuppressionChange, SuppressionChanges
 from ..storage.suppression_rows import NewSuppression, SuppressionRows
@@ -24,7 +24,6 @@ from .problems import Flaw, Problem, flawed, invalid
 from .suppression_questions import (
     SUPPRESSION_ID,
     BadWord,
-    Reason,
     SuppressionQuestion,
     SuppressionsQuery,
     one_of,

@@ -22,7 +22,7 @@ _MOST_ADDRESSES = 10_000
 class CheckQuestion(msgspec.Struct, forbid_unknown_fields=True):
     """Addresses to be written to; what is no address is answered as such, and never fails the call."""
 
-    recipients: Annotated[list[Any], msgspec.Meta(max_length=_MOST_ADDRESSES)]
+    recipients: Annotated[list[Any], msgspec.Meta(max_length=_MOST_ADDRESSES, description="E-mail addresses.")]
     topic: Topic | None = None
 
 
