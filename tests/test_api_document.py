@@ -18,8 +18,9 @@ from tracker.web.problems import TYPES
 
 pytestmark = pytest.mark.anyio
 
-DOCUMENT = (Path(__file__).parents[1] / "docs" / "api.md").read_text("utf-8")
-LISTS = (Path(__file__).parents[1] / "docs" / "lists.md").read_text("utf-8")
+DOCUMENT, ACCOUNT, LISTS = (
+    (Path(__file__).parents[1] / "docs" / name).read_text("utf-8") for name in ("api.md", "account.md", "lists.md")
+)
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"
 
 _PART = re.compile(
@@ -38,9 +39,9 @@ class Example(NamedTuple):
     answer: Any
 
 
-def parts() -> Iterator[Example | str]:
+def parts(document: str) -> Iterator[Example | str]:
     """The examples, and between them what a recipient does, in the order of the document."""
-    for part in _PART.finditer(DOCUMENT):
+    for part in _PART.finditer(document):
         if part["deed"]:
             yield part["deed"]
         else:
@@ -53,18 +54,20 @@ def request_of(command: str, variables: Mapping[str, str]) -> httpx.Request:
     """What a shell and curl would send."""
     words = iter(shlex.split(Template(command).substitute(variables)))
     assert next(words) == "curl"
-    url, headers, body = "", dict[str, str](), None
+    url, headers, body, method = "", dict[str, str](), None, None
     for word in words:
         match word:
             case "-H":
                 name, _, value = next(words).partition(": ")
                 headers[name] = value
+            case "-X":
+                method = next(words)
             case "--json":
                 body, headers["Content-Type"] = next(words), "application/json"
             case _:
                 assert not word.startswith("-"), word
                 url = word
-    return httpx.Request("GET" if body is None else "POST", url, headers=headers, content=body)
+    return httpx.Request(method or ("GET" if body is None else "POST"), url, headers=headers, content=body)
 
 
 def expect(found: Any, shown: Any, where: str = "$") -> None:
@@ -104,13 +107,14 @@ async def do(deed: str, served: Served, made: Mapping[str, Any]) -> None:
                 raise AssertionError(deed)
 
 
-async def test_every_example_gets_the_answer_it_shows(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("document", "least"), [(DOCUMENT, 9), (ACCOUNT, 4)], ids=["api", "account"])
+async def test_every_example_gets_the_answer_it_shows(tmp_path: Path, document: str, least: int) -> None:
     """From the first command to the last, with nothing in between but what the document says."""
     examples = 0
     async with serving(tmp_path) as served:
         customer = await served.customer()
         variables, made = {"TRACKER": BASE_URL, "KEY": customer.key}, dict[str, Any]()
-        for part in parts():
+        for part in parts(document):
             if isinstance(part, str):
                 await do(part, served, made)
                 continue
@@ -123,7 +127,7 @@ async def test_every_example_gets_the_answer_it_shows(tmp_path: Path) -> None:
                 variables["MESSAGE"] = made["id"]
             if cursor := answer.json().get("next_cursor"):
                 variables["CURSOR"] = cursor
-    assert examples == DOCUMENT.count("```sh\n") == DOCUMENT.count("```json\n") > 8
+    assert examples == document.count("```sh\n") == document.count("```json\n") >= least
 
 
 def rows(head: str) -> list[tuple[str, ...]]:
@@ -157,6 +161,6 @@ async def test_every_route_is_in_a_document(tmp_path: Path) -> None:
     """What the API answers is written down, and what is written down is answered."""
     async with serving(tmp_path) as served:
         paths = {re.sub(r"\{\w+(?::\w+)?\}", "*", route.path) for route in served.app.router.routes}
-    written = re.findall(r"(?:\$TRACKER|(?:GET|POST|PUT|DELETE) )(/v1/[-\w/$<>{}]+)", DOCUMENT + LISTS)
+    written = re.findall(r"(?:\$TRACKER|(?:GET|POST|PUT|DELETE) )(/v1/[-\w/$<>{}]+)", DOCUMENT + ACCOUNT + LISTS)
     known = {path for path in paths if path.startswith("/v1/")}
     assert {re.sub(r"\{\w+\}|\$\w+", "*", path) for path in written} == known

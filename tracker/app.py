@@ -14,7 +14,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from .domain.keys import Keyring
 from .domain.links import Links
 from .settings import Settings
+from .storage.account_options import AccountOptions
 from .storage.accounts import Accounts
+from .storage.api_keys import ApiKeys
 from .storage.blocks import Blocks
 from .storage.database import Database, Unavailable, reason
 from .storage.events import Events
@@ -28,6 +30,7 @@ from .storage.suppression_changes import SuppressionChanges
 from .storage.suppression_rows import SuppressionRows
 from .storage.suppressions import Suppressions
 from .storage.topics import Topics
+from .web.account import AccountApi
 from .web.api import Api
 from .web.auth import Guard
 from .web.batches import BatchApi
@@ -35,6 +38,7 @@ from .web.cursors import Cursors
 from .web.documents import Documents
 from .web.events import EventsApi
 from .web.health import Health
+from .web.keys import KeysApi
 from .web.link_key import LinkKeyApi
 from .web.messages import MessagesApi
 from .web.pages import Pages
@@ -172,7 +176,8 @@ def _key_file_readers(
 
 def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supervisor, lifespan: Any) -> App:
     links, pages = Links(keyring), Pages(settings.abuse_contact)
-    guard = Guard(served.accounts, served.directory)
+    keys = ApiKeys(served.main)
+    guard = Guard(keys, served.directory)
     messages, events, suppressions = Messages(served.main), Events(served.main), Suppressions(served.inbox)
     senders = Senders(messages, served.stops, limited_messages=settings.limited_messages)
     rows = SuppressionRows(served.main, served.journal.write)
@@ -187,6 +192,8 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
         LinkKeyApi(senders, links, base_url),
         EventsApi(events, served.backlog, cursors, base_url),
         TopicsApi(Topics(served.main), cursors, base_url),
+        AccountApi(served.accounts, AccountOptions(served.main), served.stops),
+        KeysApi(keys, cursors, base_url),
         SuppressionsApi(suppressions),
         SuppressionRowsApi(rows, SuppressionChanges(served.main), cursors, base_url),
         SuppressionLiftsApi(rows, served.writer, allowed=settings.lift == "yes"),

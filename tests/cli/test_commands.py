@@ -13,7 +13,7 @@ import pytest
 from tests.cli.conftest import Run
 from tracker import __version__
 from tracker.cli import tracker
-from tracker.storage.accounts import SCOPES, Access, Accounts
+from tracker.storage.api_keys import SCOPES, Access, ApiKeys
 from tracker.storage.installation import files_of
 from tracker.storage.migrations import migrations
 
@@ -26,9 +26,13 @@ def opened_with(folder: Path, key: str) -> Access | None:
     async def ask() -> Access | None:
         async with files_of(f"sqlite:///{folder}/tracker.db").main_database() as database:
             _, identifier, secret = key.split("_", 2)
-            return await Accounts(database).open_with(bytes.fromhex(identifier), secret)
+            return await ApiKeys(database).open_with(bytes.fromhex(identifier), secret)
 
     return asyncio.run(ask())
+
+
+def id_of(key: str) -> bytes:
+    return bytes.fromhex(key.split("_", 2)[1])
 
 
 def test_first_account_makes_the_installation(run: Run, folder: Path) -> None:
@@ -42,7 +46,7 @@ def test_first_account_makes_the_installation(run: Run, folder: Path) -> None:
     assert re.fullmatch(r"[0-9a-f]{16}", made["account"]["id"])
     assert re.fullmatch(r"trk_[0-9a-f]{16}_[\w-]{43}", made["api_key"])
     access = opened_with(folder, made["api_key"])
-    assert access == Access(bytes.fromhex(made["account"]["id"]), frozenset(SCOPES))
+    assert access == Access(bytes.fromhex(made["account"]["id"]), id_of(made["api_key"]), frozenset(SCOPES))
 
 
 def test_account_is_told_to_people(run: Run) -> None:
@@ -83,11 +87,13 @@ def test_keys_are_created_with_scopes(run: Run, folder: Path, account: dict[str,
         "scopes": ["messages", "events"],
         "api_key": some["api_key"],
     }
-    assert opened_with(folder, some["api_key"]) == Access(bytes.fromhex(owner), frozenset({"messages", "events"}))
+    assert opened_with(folder, some["api_key"]) == Access(
+        bytes.fromhex(owner), id_of(some["api_key"]), frozenset({"messages", "events"})
+    )
     every = run("key", "create", owner)
     written = re.search(r"trk_\S+", every.out)
     assert written is not None
-    assert opened_with(folder, written[0]) == Access(bytes.fromhex(owner), frozenset(SCOPES))
+    assert opened_with(folder, written[0]) == Access(bytes.fromhex(owner), id_of(written[0]), frozenset(SCOPES))
 
 
 def test_keys_are_listed_without_their_secrets(run: Run, account: dict[str, Any]) -> None:

@@ -23,10 +23,12 @@ SUBJECTS = [script.name.removesuffix(".sql") for script in (resources.files("tra
 ACROSS_ACCOUNTS = {
     "accounts.all_accounts": "the directory in memory holds every account",
     "accounts.any_account": "whether a database is lived in",
-    "accounts.api_key": "the key is what proves the account",
     "accounts.list_accounts": "the operator's own command",
-    "accounts.list_all_api_keys": "the operator's own command",
-    "accounts.revoke_api_key": "the operator's own command, which names the key",
+    "api_keys.open_api_key": "the key is what proves the account",
+    "api_keys.api_key": "a key is found by its id, and then it has to be the account's",
+    "api_keys.everybodys_api_keys": "the operator's own command",
+    "api_keys.revoke_api_key": "a key is found by its id, and then it has to be the account's",
+    "api_keys.revoke_any_api_key": "the operator's own command, which names the key",
     "blocks.allowed_hosts": "every process asks them at every click",
     "journal.read_after": "the journal is the installation's, and the projector sorts it out",
     "journal.between": "the journal is the installation's",
@@ -99,7 +101,7 @@ async def test_exceptions_use_an_index_too(databases: Databases) -> None:
         "accounts.all_accounts",
         "accounts.any_account",
         "accounts.list_accounts",
-        "accounts.list_all_api_keys",
+        "api_keys.everybodys_api_keys",
         "blocks.allowed_hosts",
     }
 

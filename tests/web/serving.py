@@ -15,6 +15,7 @@ from tracker.app import App, create_app
 from tracker.domain.links import Links
 from tracker.settings import Settings
 from tracker.storage.accounts import Accounts
+from tracker.storage.api_keys import ApiKeys
 from tracker.storage.installation import Files, files_of, prepare
 
 BASE_URL = "https://t.example.com"
@@ -86,10 +87,9 @@ class Served:
     async def customer(self, name: str = "Larkspur", scopes: Sequence[str] = ()) -> Customer:
         """A new account, with a key of these scopes, or of every one."""
         async with self.files.main_database() as database:
-            accounts = Accounts(database)
-            account, key = await accounts.create(name)
+            account, key = await Accounts(database).create(name)
             if scopes:
-                _, key = await accounts.create_key(account.id, "some", scopes)
+                key = (await ApiKeys(database).create(account.id, "some", scopes)).written
         api = client_of(self.app, headers={"Authorization": f"Bearer {key}"})
         return Customer(id=account.id, key=key, api=api)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.web.serving import EMAIL, SAFE, Customer, Served, client_of, fields_of, problem_of, token_of
-from tracker.storage.accounts import SCOPES, Accounts
+from tracker.storage.api_keys import SCOPES, ApiKeys
 
 pytestmark = pytest.mark.anyio
 
@@ -93,12 +93,12 @@ async def test_scope_decides(served: Served, method: str, path: str) -> None:
 async def test_revoked_key_is_dead_at_once(served: Served, customer: Customer) -> None:
     """From the commit on, and other keys of the account go on."""
     async with served.files.main_database() as database:
-        accounts = Accounts(database)
-        _, second = await accounts.create_key(customer.id, "second", SCOPES)
+        keys = ApiKeys(database)
+        second = (await keys.create(customer.id, "second", SCOPES)).written
         for key, status in ((customer.key, 200), (second, 200)):
             answer = await served.reader.get("/v1/events", headers={"Authorization": f"Bearer {key}"})
             assert answer.status_code == status
-        assert await accounts.revoke_key(bytes.fromhex(customer.key.split("_")[1]))
+        assert await keys.revoke(bytes.fromhex(customer.key.split("_")[1]))
     for key, status in ((customer.key, 401), (second, 200)):
         answer = await served.reader.get("/v1/events", headers={"Authorization": f"Bearer {key}"})
         assert answer.status_code == status
@@ -107,9 +107,8 @@ async def test_revoked_key_is_dead_at_once(served: Served, customer: Customer) -
 async def test_secret_may_hold_underscores(served: Served, customer: Customer) -> None:
     """Only the first two of a key separate its parts."""
     async with served.files.main_database() as database:
-        accounts = Accounts(database)
         for _ in range(200):
-            _, key = await accounts.create_key(customer.id, "underscored", SCOPES)
+            key = (await ApiKeys(database).create(customer.id, "underscored", SCOPES)).written
             if key.count("_") > 3:
                 break
     assert key.count("_") > 3

@@ -8,7 +8,7 @@ import pytest
 
 from tests.web.serving import BASE_URL, SAFE, Customer, Served, somebody
 from tracker.app import App
-from tracker.storage.accounts import SCOPES
+from tracker.storage.api_keys import SCOPES
 from tracker.web.api import _Methods
 from tracker.web.openapi import documented_path
 from tracker.web.operations import Operation

@@ -9,11 +9,11 @@ import msgspec
 from ..domain.ids import BadId, parse_account_id
 from ..domain.times import written_time
 from ..settings import Settings, from_environment
-from ..storage.accounts import SCOPES, Account, ApiKey
-from .opening import opened_accounts, prepared
+from ..storage.accounts import Account, Accounts
+from ..storage.api_keys import SCOPES, ApiKey, ApiKeys
+from ..web.names import label_flaw
+from .opening import opened, prepared
 from .output import json_option, show, table
-
-_LONGEST_NAME = 200
 
 
 @click.group(short_help="Create accounts, and say what they may do.")
@@ -44,8 +44,8 @@ def account_create(name: str, as_json: bool) -> None:
 
 async def _create(settings: Settings, name: str) -> tuple[Account, str]:
     await prepared(settings)
-    async with opened_accounts(settings) as accounts:
-        return await accounts.create(name, limited=settings.new_accounts == "limited")
+    async with opened(settings) as database:
+        return await Accounts(database).create(name, limited=settings.new_accounts == "limited")
 
 
 @click.group()
@@ -78,11 +78,11 @@ def key_create(account_id: str, name: str, scopes: tuple[str, ...], as_json: boo
 
 
 async def _create_key(owner: bytes, name: str, scopes: tuple[str, ...]) -> tuple[str, str]:
-    async with opened_accounts(from_environment()) as accounts:
-        if await accounts.find(owner) is None:
+    async with opened(from_environment()) as database:
+        if await Accounts(database).find(owner) is None:
             raise no_account(owner)
-        identifier, written = await accounts.create_key(owner, name, scopes)
-    return identifier.hex(), written
+        new = await ApiKeys(database).create(owner, name, scopes)
+    return new.key.id.hex(), new.written
 
 
 @key.command("list", short_help="List API keys, the revoked ones too.")
@@ -101,8 +101,8 @@ def key_list(account_id: str | None, as_json: bool) -> None:
 
 
 async def _list_keys(owner: bytes | None) -> list[ApiKey]:
-    async with opened_accounts(from_environment()) as accounts:
-        return await accounts.keys(owner)
+    async with opened(from_environment()) as database:
+        return await ApiKeys(database).all(owner)
 
 
 class _KeyShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,13 +136,13 @@ def key_revoke(key_id: str, as_json: bool) -> None:
 
 
 async def _revoke(identifier: bytes) -> bool:
-    async with opened_accounts(from_environment()) as accounts:
-        return await accounts.revoke_key(identifier)
+    async with opened(from_environment()) as database:
+        return await ApiKeys(database).revoke(identifier)
 
 
 def _check_name(name: str, parameter: str) -> None:
-    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise click.BadParameter(f"must have 1 to {_LONGEST_NAME} printable characters", param_hint=parameter)
+    if flaw := label_flaw(name):
+        raise click.BadParameter(flaw, param_hint=parameter)
 
 
 def read_account_id(text: str) -> bytes:

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 from ..domain.keys import BadKeyring, Key
 from ..settings import Settings
-from ..storage.accounts import Accounts
 from ..storage.database import Database
 from ..storage.installation import Files, Prepared, files_of, prepare, refuse_unready
 from ..storage.keyfile import parse_keys
@@ -42,10 +41,3 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
     files, _ = await existing(settings)
     async with files.main_database() as database:
         yield database
-
-
-@asynccontextmanager
-async def opened_accounts(settings: Settings) -> AsyncIterator[Accounts]:
-    """Its accounts."""
-    async with opened(settings) as database:
-        yield Accounts(database)

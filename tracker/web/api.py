@@ -59,13 +59,14 @@ class _Steps:
 
     async def answer(self, request: Request) -> Response:
         """The handler's answer. Raises ``Problem`` for what stands in its way."""
-        account = await self._guard.admit(request, self._operation.scope)
+        account, access = await self._guard.admit(request, self._operation.scope)
         query = self._query.read(request.query_params)
         path = self._path(request.path_params)
         if self._endpoint.permit is not None:
             self._endpoint.permit(account)
         body = await self._operation.body.read(request) if self._operation.body is not None else None
-        return await self._endpoint.handler(Call(account=account, path=path, query=query, body=body, request=request))
+        call = Call(account=account, access=access, path=path, query=query, body=body, request=request)
+        return await self._endpoint.handler(call)
 
     def _path(self, found: Mapping[str, Any]) -> dict[str, Any]:
         return {one.name: one.read(found[one.name]) for one in self._operation.path_parameters}

@@ -4,7 +4,8 @@ import re
 
 from starlette.requests import Request
 
-from ..storage.accounts import Account, Accounts
+from ..storage.accounts import Account
+from ..storage.api_keys import Access, ApiKeys
 from ..workers.directory import Directory
 from .problems import Problem
 from .requests import note_account
@@ -18,21 +19,24 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="tracker"'}
 class Guard:
     """Lets a request in by its ``Authorization: Bearer`` key, which is looked up at every call."""
 
-    def __init__(self, accounts: Accounts, directory: Directory) -> None:
-        self._accounts = accounts
+    def __init__(self, keys: ApiKeys, directory: Directory) -> None:
+        self._keys = keys
         self._directory = directory
 
-    async def admit(self, request: Request, scope: str) -> Account:
-        """The account that asks. Raises ``Problem``: 401 without a valid key, 403 when it lacks ``scope``."""
+    async def admit(self, request: Request, scope: str) -> tuple[Account, Access]:
+        """The account that asks, and what its key opens.
+
+        Raises ``Problem``: 401 without a valid key, 403 when it lacks ``scope``.
+        """
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise Problem("unauthorized", "Send an API key as Authorization: Bearer trk_...", headers=_CHALLENGE)
         match = _KEY.fullmatch(credentials.strip())
-        access = await self._accounts.open_with(bytes.fromhex(match[1]), match[2]) if match else None
+        access = await self._keys.open_with(bytes.fromhex(match[1]), match[2]) if match else None
         account = await self._directory.find(access.account) if access else None
         if access is None or account is None:
             raise Problem("unauthorized", "This API key is unknown or revoked.", headers=_CHALLENGE)
         note_account(account.id)
         if scope not in access.scopes:
             raise Problem("missing-scope", f"This API key lacks the scope {scope}.", scope=scope)
-        return account
+        return account, access

@@ -34,12 +34,14 @@ class Body(Protocol):
 class JsonBody(Generic[T]):
     """A JSON body of at most ``limit`` bytes, read as a ``wanted``; None for one that may be left out and was."""
 
+    media_types: Sequence[str] = ("application/json",)
+
     def __init__(
         self, wanted: type[T], limit: int, *, required: bool = True, parts: Sequence[Any] = (), example: Any = None
     ) -> None:
         self.limit = limit
         self.required = required
-        self.content: Mapping[str, Any] = {"application/json": wanted}
+        self.content: Mapping[str, Any] = dict.fromkeys(self.media_types, wanted)
         self.parts = parts
         self.example = example
         self._wanted = wanted
@@ -48,7 +50,13 @@ class JsonBody(Generic[T]):
         """The body. Raises ``Problem`` as :func:`read_json` does."""
         if not self.required and not _has_body(request):
             return None
-        return await read_json(request, self._wanted, self.limit)
+        return await read_json(request, self._wanted, self.limit, self.media_types)
+
+
+class MergePatchBody(JsonBody[T]):
+    """The fields to change, as RFC 7396 writes them; plain JSON means the same."""
+
+    media_types = ("application/merge-patch+json", "application/json")
 
 
 _AT = re.compile(r" - at `\$([\w.\[\]]*)`\Z")
@@ -56,12 +64,12 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`\Z", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`\Z", re.DOTALL)
 
 
-async def read_json(request: Request, wanted: type[T], limit: int) -> T:
+async def read_json(request: Request, wanted: type[T], limit: int, media_types: Sequence[str]) -> T:
     """The body as a ``wanted``, whose fields are checked and whose unknown fields are refused by name.
 
     Raises ``Problem``: 413 above ``limit`` bytes, 415, 400 when it is no JSON, 422 when it does not fit.
     """
-    _check_type(request)
+    _check_type(request, media_types)
     _check_length(request, limit)
     body = await _read(request, limit)
     try:
@@ -76,13 +84,13 @@ def _has_body(request: Request) -> bool:
     return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
-def _check_type(request: Request) -> None:
+def _check_type(request: Request, media_types: Sequence[str]) -> None:
     given = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if given != "application/json":
+    if given not in media_types:
         raise Problem(
             "unsupported-media-type",
-            "Send the body as application/json.",
-            headers={"Accept": "application/json"},
+            f"Send the body as {' or '.join(media_types)}.",
+            headers={"Accept": ", ".join(media_types)},
         )
 
 

@@ -9,7 +9,14 @@ from typing import Annotated
 from msgspec import Meta
 
 from ..domain.addresses import LONGEST_ADDRESS
-from .names import LONGEST_EXTERNAL_ID, LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE, LONGEST_NAME, MOST_METADATA
+from .names import (
+    LONGEST_EXTERNAL_ID,
+    LONGEST_LABEL,
+    LONGEST_METADATA_KEY,
+    LONGEST_METADATA_VALUE,
+    LONGEST_NAME,
+    MOST_METADATA,
+)
 
 MOST_ROWS = 1_000
 """Of one page."""
@@ -64,6 +71,11 @@ Cursor = Annotated[str, Meta(description="Where to go on: next_cursor of the pag
 After = Annotated[
     int, Meta(ge=0, le=LAST_SEQUENCE, description="The last sequence number you have; what is younger is answered.")
 ]
+
+
+def label(description: str) -> Meta:
+    """Of what people call an account or a key."""
+    return Meta(description=description, extra_json_schema={"minLength": 1, "maxLength": LONGEST_LABEL})
 
 
 def word(*words: str, description: str) -> Meta:

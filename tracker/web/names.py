@@ -7,6 +7,7 @@ from typing import Any
 from .problems import Flaw, flawed
 
 LONGEST_NAME = 100
+LONGEST_LABEL = 200
 LONGEST_EXTERNAL_ID = 200
 MOST_METADATA = 20
 LONGEST_METADATA_KEY = 40
@@ -31,6 +32,13 @@ def checked_name(pointer: str, name: str) -> str:
     if flaw := name_flaw(normal):
         raise flawed([Flaw(f"#/{pointer}", flaw)])
     return normal
+
+
+def label_flaw(label: str) -> str | None:
+    """Why this cannot be what people call an account or a key: it stands in tables, mails and pages."""
+    if label.strip() and len(label) <= LONGEST_LABEL and label.isprintable():
+        return None
+    return f"must have 1 to {LONGEST_LABEL} printable characters"
 
 
 def external_id_flaw(external_id: str | None) -> str | None:

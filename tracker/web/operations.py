@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..storage.accounts import Account
+from ..storage.api_keys import Access
 from .bodies import Body
 
 Q = TypeVar("Q")
@@ -95,11 +96,12 @@ class Operation:
 class Call(Generic[Q, B]):
     """What a handler gets once everything the table says has been checked.
 
-    ``query`` and ``body`` are as the operation declares them, None where it declares none; ``path`` holds what its
-    path parameters were read as.
+    ``access`` is what the key opens. ``query`` and ``body`` are as the operation declares them, None where it declares
+    none; ``path`` holds what its path parameters were read as.
     """
 
     account: Account
+    access: Access
     path: Mapping[str, Any]
     query: Q
     body: B

@@ -77,6 +77,16 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "Leave it. If the person has signed up with you again since, an opt-out can be lifted with the proof of that "
         "consent; a complaint never.",
     ),
+    "too-many-keys": Explanation(
+        "An account can have 200 API keys in use. No key was made.",
+        "Revoke the keys that nobody uses any more: a program needs one, and so does each of its places, but not more.",
+    ),
+    "last-key": Explanation(
+        "The key that was to be revoked is the last one with the scope “account”, without which nobody could make "
+        "another. It goes on working.",
+        "Make another key with this scope first. If the key has been stolen, make the new one, revoke the old one with "
+        "it, and look through the list for keys that are not yours.",
+    ),
     "too-large": Explanation(
         "The body of the request is larger than this route takes. The detail names the limit.",
         "Send less at a time: most routes that take lists can be asked again with the rest.",

@@ -20,6 +20,8 @@ TYPES: Mapping[str, tuple[int, str]] = {
     "consent-too-old": (409, "The opt-out is younger than this consent"),
     "not-an-opt-out": (409, "Only a person's own opt-out can be lifted"),
     "opt-out-is-final": (409, "This suppression cannot be deleted"),
+    "too-many-keys": (409, "The account has all the API keys it may have"),
+    "last-key": (409, "The account would be left without a key to make keys with"),
     "too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body must be application/json"),
     "invalid": (422, "The request is not valid"),
