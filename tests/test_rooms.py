@@ -32,6 +32,7 @@ FENCES = {
     "uvicorn": {"cli"},
     "click": {"cli"},
     "jinja2": {"web"},
+    "prometheus_client": {"web/measures.py", "web/metrics.py"},
     "ada_url": {"domain/destinations.py"},
     "itsdangerous": {"domain"},
     "ua_parser": {"domain/clients.py"},

@@ -40,7 +40,9 @@ from .web.events import EventsApi
 from .web.health import Health
 from .web.keys import KeysApi
 from .web.link_key import LinkKeyApi
+from .web.measures import Measures, Parts
 from .web.messages import MessagesApi
+from .web.metrics import Metrics
 from .web.pages import Pages
 from .web.preferences import Preferences
 from .web.problem_pages import ProblemPages
@@ -52,13 +54,16 @@ from .web.site import SafeHeaders, Site
 from .web.suppression_lifts import SuppressionLiftsApi
 from .web.suppression_rows import SuppressionRowsApi
 from .web.suppressions import SuppressionsApi
+from .web.tallies import Tally
 from .web.topics import TopicsApi
 from .web.tracking import Tracking
 from .web.unsubscribe import Unsubscribe
 from .workers.backlog import Backlog
 from .workers.directory import Directory
+from .workers.disk import Disk
 from .workers.keys import KeyFileReader
 from .workers.projector import Projector
+from .workers.pulse import Pulse
 from .workers.stops import StopList
 from .workers.supervisor import Supervisor
 from .workers.writer import EventWriter
@@ -96,23 +101,26 @@ class _Served(NamedTuple):
     backlog: Backlog
     directory: Directory
     stops: StopList
+    pulse: Pulse
+    keys: KeyFileReader | None
+    disk: Disk
+    tally: Tally
 
 
 def create_app(settings: Settings, keyring: Keyring) -> App:
     """Build every part of the serving process, without touching network or disk."""
     files = files_of(settings.database_url)
-    served = _served(settings, files)
+    served = _served(settings, files, keyring)
     supervisor = Supervisor(_WORKER, {**os.environ, **worker_environment(settings)})
     inline = settings.worker == "inline"
     projector = _projector(served.main)
-    keys = _key_file_readers(settings, files, keyring, served.main)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         worker = projector if inline else supervisor
         async with AsyncExitStack() as stack:
             try:
-                await _start(stack, served, worker, keys)
+                await _start(stack, served, worker)
             except Exception as error:
                 log.critical("the server cannot start: %s", reason(error))
                 raise
@@ -121,14 +129,14 @@ def create_app(settings: Settings, keyring: Keyring) -> App:
     return _web(settings, keyring, served, supervisor, lifespan)
 
 
-async def _start(
-    stack: AsyncExitStack, served: _Served, worker: Projector | Supervisor, keys: tuple[KeyFileReader, ...]
-) -> None:
+async def _start(stack: AsyncExitStack, served: _Served, worker: Projector | Supervisor) -> None:
     for database in (served.main, served.inbox):
         await stack.enter_async_context(database)
     await served.journal.open(above=await served.projections.mark())
     # Closed in the opposite order: requests have ended, the writer drains, the worker finishes its slice.
-    for part in (worker, *keys, served.directory, served.stops, served.backlog, served.writer):
+    keys = (served.keys,) if served.keys is not None else ()
+    rereading = (*keys, served.directory, served.stops, served.pulse)
+    for part in (worker, *rereading, served.backlog, served.writer):
         await stack.enter_async_context(part)
 
 
@@ -152,30 +160,42 @@ def worker_environment(settings: Settings) -> dict[str, str]:
 _WORKER = (sys.executable, "-m", "tracker", "worker")
 
 
-def _served(settings: Settings, files: Files) -> _Served:
+def _served(settings: Settings, files: Files, keyring: Keyring) -> _Served:
     main, inbox = files.main_database(), files.inbox_database()
     journal, accounts, projections = Journal(inbox), Accounts(main), Projections(main)
     writer = EventWriter(journal.append, journal.beat, most_waiting=settings.queue_limit)
     backlog = Backlog(journal, projections, writer.hold, ceiling=settings.journal_ceiling)
     directory, stops = Directory(accounts), StopList(Blocks(main))
-    return _Served(main, inbox, journal, accounts, projections, writer, backlog, directory, stops)
+    return _Served(
+        main=main,
+        inbox=inbox,
+        journal=journal,
+        accounts=accounts,
+        projections=projections,
+        writer=writer,
+        backlog=backlog,
+        directory=directory,
+        stops=stops,
+        pulse=Pulse(journal, projections),
+        keys=_key_file_reader(settings, files, keyring, main),
+        disk=Disk(files.data),
+        tally=Tally(),
+    )
 
 
 def _projector(database: Database) -> Projector:
     return Projector(Journal(database), Messages(database), Projections(database))
 
 
-def _key_file_readers(
-    settings: Settings, files: Files, keyring: Keyring, database: Database
-) -> tuple[KeyFileReader, ...]:
+def _key_file_reader(settings: Settings, files: Files, keyring: Keyring, database: Database) -> KeyFileReader | None:
     """The one that keeps the ring as its file says; none when the environment gives the keys, which cannot change."""
     if settings.secret_keys is not None:
-        return ()
-    return (KeyFileReader(keyring, files.keys, Fingerprints(database), signing=settings.signing_key),)
+        return None
+    return KeyFileReader(keyring, files.keys, Fingerprints(database), signing=settings.signing_key)
 
 
 def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supervisor, lifespan: Any) -> App:
-    links, pages = Links(keyring), Pages(settings.abuse_contact)
+    links, pages, tally = Links(keyring), Pages(settings.abuse_contact), served.tally
     keys = ApiKeys(served.main)
     guard = Guard(keys, served.directory)
     messages, events, suppressions = Messages(served.main), Events(served.main), Suppressions(served.inbox)
@@ -183,7 +203,7 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
     rows = SuppressionRows(served.main, served.journal.write)
     site = Site(pages, settings.base_url)
     worker_alive = _here if settings.worker == "inline" else supervisor.alive
-    health = Health(served.writer, served.backlog, worker_alive)
+    health = Health(served.writer, served.backlog, served.pulse, worker_alive)
     cursors, base_url = Cursors(keyring), settings.base_url
     answering = (
         MessagesApi(senders, messages, suppressions, events, served.backlog, links, base_url),
@@ -194,17 +214,18 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
         TopicsApi(Topics(served.main), cursors, base_url),
         AccountApi(served.accounts, AccountOptions(served.main), served.stops),
         KeysApi(keys, cursors, base_url),
-        SuppressionsApi(suppressions),
+        SuppressionsApi(suppressions, tally),
         SuppressionRowsApi(rows, SuppressionChanges(served.main), cursors, base_url),
-        SuppressionLiftsApi(rows, served.writer, allowed=settings.lift == "yes"),
+        SuppressionLiftsApi(rows, served.writer, tally, allowed=settings.lift == "yes"),
     )
     table = [endpoint for subject in answering for endpoint in subject.endpoints()]
     subjects = (
-        Unsubscribe(links, served.writer, served.directory, messages, pages),
-        Preferences(links, served.writer, served.directory, messages, OptOuts(served.inbox), pages),
+        Unsubscribe(links, served.writer, served.directory, messages, pages, tally),
+        Preferences(links, served.writer, served.directory, messages, OptOuts(served.inbox), pages, tally),
         Api(guard, table),
         Documents([endpoint.operation for endpoint in table], base_url),
         health,
+        _metrics(settings, keyring, served, supervisor),
         ProblemPages(pages),
         site,
     )
@@ -218,8 +239,26 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
     starlette = Starlette(routes=routes, exception_handlers=on_errors, lifespan=lifespan)
     # A redirect of slashes would be one of POSTs too, which RFC 8058 forbids.
     starlette.router.redirect_slashes = False
-    front = Tracking(Requests(SafeHeaders(starlette)), links, served.writer, served.stops, pages)
+    requests = Requests(SafeHeaders(starlette), tally)
+    front = Tracking(requests, links, served.writer, served.stops, pages, tally)
     return App(front, starlette.router, health, supervisor)
+
+
+def _metrics(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supervisor) -> Metrics:
+    parts = Parts(
+        writer=served.writer,
+        journal=served.journal,
+        backlog=served.backlog,
+        pulse=served.pulse,
+        directory=served.directory,
+        stops=served.stops,
+        keyring=keyring,
+        keys=served.keys,
+        supervisor=None if settings.worker == "inline" else supervisor,
+        disk=served.disk,
+        tally=served.tally,
+    )
+    return Metrics(Measures(parts), settings.metrics_token, behind=bool(settings.proxies))
 
 
 def _here() -> bool:

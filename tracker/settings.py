@@ -50,6 +50,11 @@ class Settings:
         "open", "What a new account may do: open (everything), or limited, until the operator confirms it."
     )
     limited_messages: int = _option(200, "Messages that a limited account may make a day, in UTC.")
+    metrics_token: str | None = _option(
+        None,
+        "Opens /metrics from anywhere, as Authorization: Bearer; without it, from loopback and private networks alone.",
+        secret=True,
+    )
     worker: str = _option("process", "Where the projector works: process (its own) or inline (tests, tiny machines).")
     journal_ceiling: int = _option(
         5_000_000, "Hits the journal holds before they are projected; above it opens are answered 503."
@@ -149,6 +154,8 @@ def _check_proxies(settings: Settings) -> None:
 
 
 def _check_words(settings: Settings) -> None:
+    if settings.metrics_token is not None and not re.fullmatch(r"[!-~]{16,200}", settings.metrics_token):
+        raise BadSetting("TRACKER_METRICS_TOKEN must be 16 to 200 characters of ASCII without spaces")
     if settings.worker not in ("process", "inline"):
         raise BadSetting(f"TRACKER_WORKER is {settings.worker!r}: it must be process or inline")
     if settings.lift not in ("yes", "no"):

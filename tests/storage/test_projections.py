@@ -18,8 +18,9 @@ from tests.storage.samples import (
     rows_of,
     store_events,
 )
-from tracker.storage.database import Database, Stale
-from tracker.storage.projections import CampaignCount, Projection, Projections, RefusedRow
+from tracker.storage.database import Change, Database, Stale
+from tracker.storage.migrations import migrations
+from tracker.storage.projections import CampaignCount, Projected, Projection, Projections, RefusedRow
 
 pytestmark = pytest.mark.anyio
 
@@ -70,7 +71,17 @@ async def test_counts_add_up(databases: Databases) -> None:
         await projections.store(a_projection(mark, mark + 1), await projections.sequences([ACCOUNT, OTHER_ACCOUNT]))
     assert [row["total"] for row in await rows_of(databases, "message_counts")] == [3]
     assert [(row["total"], row["uniques"]) for row in await rows_of(databases, "campaign_counts")] == [(3, 3)]
-    assert [row["dropped"] for row in await rows_of(databases, "projection")] == [6]
+    assert await projections.projected() == Projected(mark=3, events=6, dropped=6, refused=3)
+
+
+async def test_what_was_set_aside_before_it_was_counted_is_counted(databases: Databases) -> None:
+    """An installation that is brought to this release."""
+    projections = Projections(databases.main)
+    await projections.store(Projection(old=0, new=3, refused=a_projection().refused), {})
+    [script] = [one for one in migrations("main") if one.name.endswith("projection_counts")]
+    drops = [Change(f"alter table projection drop column {name}") for name in ("events", "refused")]
+    await databases.main.write(*drops, *(Change(statement) for statement in script.statements))
+    assert await projections.projected() == Projected(mark=3, events=0, dropped=0, refused=1)
 
 
 @pytest.mark.parametrize("old", [0, 2, 4])

@@ -1,11 +1,14 @@
 """Whether it lives is one question; whether it should be sent traffic another."""
 
+import asyncio
 import re
+import time
 from typing import Any
 
 import pytest
 
 from tests.web.serving import SAFE, Customer, Served, locked, until
+from tracker.domain.times import parse_time
 
 pytestmark = pytest.mark.anyio
 
@@ -69,4 +72,49 @@ async def test_ready_while_storage_is_down(served: Served) -> None:
     assert state["projector_lag_seconds"] is None
     assert (await state_of(served))["storage"] == state["storage"]
     served.main("alter table elsewhere rename to projection")
-    assert await state_of(served) == {"status": "ok", "storage": "ok", "projector_lag_seconds": 0.0}
+    await until(lambda: is_well(served))
+
+
+async def is_well(served: Served) -> bool:
+    """Whether there is nothing to complain of."""
+    return await state_of(served) == {"status": "ok", "storage": "ok", "projector_lag_seconds": 0.0}
+
+
+def since(state: dict[str, Any]) -> int:
+    """Since when storage is down, in Unix milliseconds."""
+    assert state["status"] == "degraded"
+    assert state["storage"].startswith("down since "), state
+    return parse_time(state["storage"].removeprefix("down since "))
+
+
+def now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def test_storage_is_down_since_the_first_failure(served: Served, customer: Customer) -> None:
+    """Not since somebody looked: an operator compares it with other logs."""
+    made = await customer.make()
+    began = now()
+    with locked(served.files.inbox):
+        assert (await served.reader.get(made["open_url"])).status_code == 503
+        failed = now()
+        await asyncio.sleep(0.05)
+        first = since(await state_of(served))
+        assert began <= first <= failed
+        assert since(await state_of(served)) == first
+    await until(lambda: is_well(served))
+
+
+async def test_main_file_that_another_program_holds_is_told_while_nobody_reads_a_mail(served: Served) -> None:
+    """No message could be made; nothing is behind, and nothing else fails."""
+    began = now()
+    with locked(served.files.main):
+
+        async def is_told() -> bool:
+            return bool((await state_of(served))["status"] == "degraded")
+
+        await until(is_told, within_s=5)
+        state = await state_of(served)
+        assert began - 1_000 < since(state) <= now()
+        assert state["projector_lag_seconds"] == 0
+    await until(lambda: is_well(served))

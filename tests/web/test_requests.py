@@ -11,6 +11,7 @@ import pytest
 from tests.web.serving import Customer, Served, ask, click_of, path_of
 from tracker.domain.ids import written
 from tracker.web.requests import Requests, current_request
+from tracker.web.tallies import Tally
 
 pytestmark = pytest.mark.anyio
 
@@ -114,7 +115,7 @@ async def test_account_and_id_are_known_wherever_the_request_is_worked_for() -> 
         assert known is not None
         seen[scope["path"]] = (known.id, known.account)
 
-    requests = Requests(app)
+    requests = Requests(app, Tally())
     paths = ["00000000000000a1", "00000000000000b2"]
     scopes = [{"type": "http", "method": "GET", "path": path} for path in paths]
     unused: Any = None

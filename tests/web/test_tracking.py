@@ -29,6 +29,7 @@ from tracker.domain.links import Links, sign
 from tracker.storage.blocks import Blocks
 from tracker.storage.installation import files_of
 from tracker.web.pages import Pages
+from tracker.web.tallies import Tally
 from tracker.web.tracking import PIXEL, Tracking
 from tracker.workers.stops import StopList
 from tracker.workers.writer import EventWriter
@@ -358,9 +359,8 @@ async def failing() -> AsyncIterator[Tracking]:
 
     links = Links(Keyring({1: new_secret()}))
     async with EventWriter(append, beat, retry_s=0.01) as writer:
-        yield Tracking(
-            nothing, links, writer, StopList(Blocks(files_of("sqlite:///nowhere.db").main_database())), Pages(None)
-        )
+        stops = StopList(Blocks(files_of("sqlite:///nowhere.db").main_database()))
+        yield Tracking(nothing, links, writer, stops, Pages(None), Tally())
 
 
 async def test_picture_shows_whatever_fails(failing: Tracking, caplog: pytest.LogCaptureFixture) -> None:

@@ -28,6 +28,7 @@ from tracker.storage.journal import Journal
 from tracker.storage.messages import Messages
 from tracker.storage.sqlite import SQLite
 from tracker.web.pages import Pages
+from tracker.web.tallies import Tally
 from tracker.web.unsubscribe import Unsubscribe
 from tracker.workers.directory import Directory
 from tracker.workers.writer import EventWriter
@@ -269,7 +270,7 @@ async def test_page_waits_for_no_slow_database() -> None:
     """The masked address is shown if it can be read within 100 ms, else none."""
     stuck, links = Stuck(), Links(Keyring({1: new_secret()}))
     writer = EventWriter(Journal(stuck).append, Journal(stuck).beat)
-    subject = Unsubscribe(links, writer, Directory(Accounts(stuck)), Messages(stuck), Pages(None))
+    subject = Unsubscribe(links, writer, Directory(Accounts(stuck)), Messages(stuck), Pages(None), Tally())
     app: Any = Starlette(routes=subject.routes())
     token = links.sign_unsubscribe(b"somebody", bytes(16), bytes(16))
     async with asyncio.timeout(2):

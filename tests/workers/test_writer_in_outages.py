@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 
 import pytest
 
@@ -48,6 +49,22 @@ async def test_outage_amid_halving_fails_the_rest_at_once(storage: Storage, call
     assert storage.stored == hits(stored)
 
 
+async def test_outage_that_shows_itself_twice_began_the_first_time(storage: Storage) -> None:
+    """Storage is slow at first, and then it fails."""
+    async with writing(storage, patience_s=0.002) as writer:
+        storage.answers.clear()
+        with pytest.raises(Unavailable):
+            await writer.record(a_hit())
+        since = writer.failing_since
+        assert since is not None
+        await until(lambda: time.time_ns() // 1_000_000 > since + 1)
+        storage.fails(DOWN)
+        storage.answers.set()
+        await until(lambda: storage.beats > 0)
+        assert writer.failing_since == since
+        storage.fails(None)
+
+
 async def test_failing_lasts_from_the_first_failure_to_the_next_success(
     storage: Storage, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -61,12 +78,21 @@ async def test_failing_lasts_from_the_first_failure_to_the_next_success(
             await writer.record(a_hit())
         assert is_so(writer.failing)
         assert is_so(writer.refusing)
+        since = [writer.failing_since]
         await until(lambda: storage.beats >= 3)
+        with pytest.raises(Unavailable):
+            await writer.record(a_hit())
         assert is_so(writer.failing)
+        since.append(writer.failing_since)
         storage.fails(None)
         await until(lambda: not writer.failing)
         await writer.record(a_hit())
         assert not is_so(writer.broken)
+        since.append(writer.failing_since)
+        assert writer.commits == 2
+        assert writer.commit_s > 0
+    assert since[0] is not None
+    assert since == [since[0], since[0], None]
     assert len(storage.stored) == 2
     assert [record.message for record in caplog.records] == [
         f"storage does not take events: {DOWN}",

@@ -79,7 +79,8 @@ class Database(Protocol):
         """Run all of the changes, or none; on stable storage when this returns.
 
         A transaction is a value, not a span of code: once begun it is finished, even when the caller
-        is cancelled meanwhile. Raises :class:`Refused` or :class:`Stale` with nothing changed.
+        is cancelled meanwhile. With no change at all it only learns whether writing can begin.
+        Raises :class:`Refused` or :class:`Stale` with nothing changed.
         """
         ...
 

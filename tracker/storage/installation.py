@@ -49,6 +49,12 @@ class Files(NamedTuple):
         """Held by the one worker."""
         return self.main.with_name(f"{self.main.name}.worker.lock")
 
+    @property
+    def data(self) -> Mapping[str, Path]:
+        """Where the data lies, by what operators call it; of each database the file, and its log."""
+        files = {"main": self.main, "inbox": self.inbox}
+        return {**files, **{f"{name}_wal": path.with_name(f"{path.name}-wal") for name, path in files.items()}}
+
     def main_database(self) -> SQLite:
         """The main file; its readers see the tables of the inbox too."""
         return SQLite(self.main, attached=self.inbox, patience_ms=2_000)

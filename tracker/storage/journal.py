@@ -24,6 +24,8 @@ class Journal:
         self._last = 0
         self._broken: Broken | None = None
         self._residue = True
+        self.broken_since: int | None = None
+        """When a write or an fsync failed, in Unix milliseconds: from then on nothing is written."""
         self.head = 0
         """The key of the last entry that is on stable storage."""
 
@@ -101,6 +103,7 @@ class Journal:
             yield
         except Broken as error:
             self._broken = error
+            self.broken_since = time.time_ns() // 1_000_000
             raise
 
 

@@ -1,6 +1,7 @@
 """What follows from the journal: events with their numbers, written together with how far they reach."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -75,6 +76,15 @@ class Projection(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int = 0
 
 
+class Projected(NamedTuple):
+    """How far the projector is, and what it has made of the journal ever since there is this database."""
+
+    mark: int
+    events: int
+    dropped: int
+    refused: int
+
+
 class Projections:
     """Read and written by the one projector; its mark is read by others."""
 
@@ -85,6 +95,15 @@ class Projections:
         """The key of the last journal row that everything here follows from."""
         rows = await self._database.fetch(_SQL["mark"])
         return int(rows[0]["mark"])
+
+    async def projected(self) -> Projected:
+        """The mark, with what was made of the rows up to it."""
+        rows = await self._database.fetch(_SQL["projected"])
+        return Projected(**rows[0])
+
+    async def try_writing(self) -> None:
+        """Begin to write and end it with nothing written. Raises ``Unavailable`` where that cannot be done."""
+        await self._database.write()
 
     async def sequences(self, accounts: Iterable[bytes]) -> dict[bytes, int]:
         """The last sequence number given, of those of these accounts that exist."""
@@ -102,7 +121,13 @@ class Projections:
         Raises ``Stale`` with nothing changed when the mark or a sequence is no longer what it was read as.
         """
         events, advanced = _numbered(projection.events, sequences)
-        mark = {"old": projection.old, "new": projection.new, "dropped": projection.dropped}
+        mark = {
+            "old": projection.old,
+            "new": projection.new,
+            "events": len(events),
+            "dropped": projection.dropped,
+            "refused": len(projection.refused),
+        }
         message_counts = [(*key, total) for key, total in projection.message_counts]
         await self._database.write(
             Change(_SQL["advance_mark"], [mark], affects=1),

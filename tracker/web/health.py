@@ -12,6 +12,7 @@ from starlette.routing import Route
 from ..domain.times import written_time
 from ..storage.database import Unavailable
 from ..workers.backlog import Backlog
+from ..workers.pulse import Pulse, earliest
 from ..workers.writer import EventWriter
 
 _PATIENCE_S = 0.5
@@ -22,11 +23,12 @@ _BEHIND_S = 5.0
 class Health:
     """Ready also while storage is down: redirects do not need it, and no other process would do better."""
 
-    def __init__(self, writer: EventWriter, backlog: Backlog, worker_alive: Callable[[], bool]) -> None:
+    def __init__(self, writer: EventWriter, backlog: Backlog, pulse: Pulse, worker_alive: Callable[[], bool]) -> None:
         self._writer = writer
         self._backlog = backlog
+        self._pulse = pulse
         self._worker_alive = worker_alive
-        self._down_since: int | None = None
+        self._silent_since: int | None = None
         self.draining = False
 
     def routes(self) -> list[Route]:
@@ -40,25 +42,23 @@ class Health:
     async def ready(self, _: Request) -> Response:
         """200 with how storage and the projector are, or 503 while draining."""
         lag_s = await self._lag_s()
-        storage = self._storage(lag_s is None or self._writer.failing)
+        down_since = earliest(self._writer.failing_since, self._pulse.down_since, self._silent_since)
         behind = lag_s is not None and lag_s > _BEHIND_S
-        good = storage == "ok" and not (behind or self._writer.refusing or self.draining) and self._worker_alive()
+        good = down_since is None and not (behind or self._writer.refusing or self.draining) and self._worker_alive()
+        storage = "ok" if down_since is None else f"down since {written_time(down_since)}"
         state = {"status": "ok" if good else "degraded", "storage": storage, "projector_lag_seconds": lag_s}
         return _json(state, 503 if self.draining else 200)
 
     async def _lag_s(self) -> float | None:
+        began = time.time_ns() // 1_000_000
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                return await self._backlog.lag_s()
+                lag_s = await self._backlog.lag_s()
         except (TimeoutError, Unavailable):
+            self._silent_since = self._silent_since or began
             return None
-
-    def _storage(self, down: bool) -> str:
-        if not down:
-            self._down_since = None
-            return "ok"
-        self._down_since = self._down_since or time.time_ns() // 1_000_000
-        return f"down since {written_time(self._down_since)}"
+        self._silent_since = None
+        return lag_s
 
 
 def _json(content: object, status: int = 200) -> Response:

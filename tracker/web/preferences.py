@@ -15,6 +15,7 @@ from ..storage.opt_outs import OptedOut, OptOuts
 from ..workers.directory import Directory
 from ..workers.writer import EventWriter
 from .pages import Pages, Parties
+from .tallies import Tally
 from .unsubscribe import looked_at, parties_of, wish_of
 
 _UNDO_FOR_MS = 24 * 60 * 60 * 1000
@@ -34,6 +35,7 @@ class Preferences:
         messages: Messages,
         opt_outs: OptOuts,
         pages: Pages,
+        tally: Tally,
     ) -> None:
         self._links = links
         self._writer = writer
@@ -41,6 +43,7 @@ class Preferences:
         self._messages = messages
         self._opt_outs = opt_outs
         self._pages = pages
+        self._tally = tally
 
     def routes(self) -> list[Route]:
         """Its routes."""
@@ -51,6 +54,7 @@ class Preferences:
         try:
             link = self._links.read_preferences(request.path_params["token"])
         except BadToken:
+            self._tally.bad_tokens["preferences"] += 1
             return self._pages.not_found()
         undoing = request.method == "POST" and _UNDO.search(await looked_at(request)) is not None
         try:

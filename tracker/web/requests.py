@@ -10,6 +10,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..domain.ids import new_id, written
+from .tallies import Tally
 
 log = logging.getLogger(__name__)
 
@@ -47,23 +48,26 @@ def note_account(account: bytes) -> None:
 
 
 class Requests:
-    """Gives each request an id, sends it along as ``Request-Id``, and logs how the request ended.
+    """Gives each request an id, sends it along as ``Request-Id``, and counts and logs how the request ended.
 
     The id is always our own: what a client sends stays out of the log. Neither path nor query nor anything else
     that was sent is logged, but the template of the route.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, tally: Tally) -> None:
         self._app = app
+        self._tally = tally
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         token = _current.set(CurrentRequest())
+        self._tally.under_way += 1
         try:
             await self._answer(scope, receive, send)
         finally:
+            self._tally.under_way -= 1
             _current.reset(token)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +87,9 @@ class Requests:
         except Exception:
             # Its answer is sent, or its connection will be closed since it was not: nothing is left to do but tell.
             log.exception("a request failed", extra=_known(scope))
-        known = {**_known(scope), "status": status, "ms": round((time.perf_counter() - began) * 1000, 1)}
+        known, took_s = _known(scope), time.perf_counter() - began
+        self._tally.answered(known["route"], known["method"], status, took_s)
+        known.update(status=status, ms=round(took_s * 1000, 1))
         log.log(logging.DEBUG if known["route"] in _QUIET else logging.INFO, "answered", extra=known)
 
 

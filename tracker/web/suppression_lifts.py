@@ -18,6 +18,7 @@ from .names import text_flaw
 from .operations import Answer, Call, Endpoint, Operation
 from .problems import Flaw, Problem, flawed
 from .suppression_questions import SUPPRESSION_ID
+from .tallies import Tally
 
 _LONGEST_METHOD = 100
 _LONGEST_EVIDENCE = 2_000
@@ -62,9 +63,10 @@ _LIFT = Operation(
 class SuppressionLiftsApi:
     """``POST /v1/suppressions/{id}/lift``; ``allowed`` is what the operator says."""
 
-    def __init__(self, rows: SuppressionRows, writer: EventWriter, *, allowed: bool) -> None:
+    def __init__(self, rows: SuppressionRows, writer: EventWriter, tally: Tally, *, allowed: bool) -> None:
         self._rows = rows
         self._writer = writer
+        self._tally = tally
         self._allowed = allowed
 
     def endpoints(self) -> list[Endpoint]:
@@ -80,6 +82,7 @@ class SuppressionLiftsApi:
             raise Problem("not-found", "There is no such suppression.")
         _refuse(row, consent)
         await self._writer.record(_undo(call.account.id, row, consent, now))
+        self._tally.lifted += 1
         return Response(status_code=204)
 
     def _permit(self, _: Account) -> None:

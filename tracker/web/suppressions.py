@@ -15,6 +15,7 @@ from .bodies import MIB, JsonBody
 from .fields import Topic
 from .names import checked_name
 from .operations import Answer, Call, Endpoint, Operation
+from .tallies import Tally
 
 _MOST_ADDRESSES = 10_000
 
@@ -77,8 +78,9 @@ _CHECK = Operation(
 class SuppressionsApi:
     """``/v1/suppressions``."""
 
-    def __init__(self, suppressions: Suppressions) -> None:
+    def __init__(self, suppressions: Suppressions, tally: Tally) -> None:
         self._suppressions = suppressions
+        self._tally = tally
 
     def endpoints(self) -> list[Endpoint]:
         """Its part of the table."""
@@ -92,7 +94,9 @@ class SuppressionsApi:
         keys = await asyncio.to_thread(_keys, question.recipients, account.pepper)
         wanted = list({key for key in keys if key is not None})
         standings = await self._suppressions.matching(account.id, wanted, topic)
-        return json_content(await asyncio.to_thread(_answer, question.recipients, keys, standings))
+        content = await asyncio.to_thread(_answer, question.recipients, keys, standings)
+        self._tally.checked.update(_counts(keys, standings))
+        return json_content(content)
 
 
 def _keys(recipients: Sequence[Any], pepper: bytes) -> list[bytes | None]:
@@ -105,6 +109,12 @@ def _answer(recipients: Sequence[Any], keys: Sequence[bytes | None], standings: 
         for recipient, key in zip(recipients, keys, strict=True)
     ]
     return msgspec.json.encode({"data": data})
+
+
+def _counts(keys: Sequence[bytes | None], standings: Mapping[bytes, Standing]) -> dict[str, int]:
+    invalid = keys.count(None)
+    suppressed = sum(map(standings.__contains__, keys)) if standings else 0
+    return {"allowed": len(keys) - invalid - suppressed, "suppressed": suppressed, "invalid": invalid}
 
 
 def _checked(recipient: Any, key: bytes | None, standing: Standing | None) -> Checked:

@@ -19,6 +19,7 @@ from ..workers.stops import StopList
 from ..workers.writer import EventWriter
 from .pages import Pages
 from .prepared import Prepared
+from .tallies import Tally
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +56,15 @@ _WATCHED = frozenset({b"user-agent", b"referer", *PURPOSE_HEADERS})
 class Tracking:
     """Answers the recipient first: the picture shows and the link leads on, whatever happens to us."""
 
-    def __init__(self, app: ASGIApp, links: Links, writer: EventWriter, stops: StopList, pages: Pages) -> None:
+    def __init__(
+        self, app: ASGIApp, links: Links, writer: EventWriter, stops: StopList, pages: Pages, tally: Tally
+    ) -> None:
         self._app = app
         self._links = links
         self._writer = writer
         self._stops = stops
         self._pages = pages
+        self._tally = tally
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Not a coroutine but the choice of one: each layer of them costs every reader."""
@@ -83,7 +87,7 @@ class Tracking:
                 await self._writer.record(_hit(_OPENED, link, scope))
                 status = 200
         except BadToken:
-            pass
+            self._tally.bad_tokens["open"] += 1
         except (Unavailable, Refused):
             status = 503
         except Exception as error:  # noqa: BLE001 - a mail never shows a broken picture
@@ -95,6 +99,7 @@ class Tracking:
         try:
             link = self._links.read_click(token)
         except BadToken:
+            self._tally.bad_tokens["click"] += 1
             await self._pages.not_found()(scope, receive, send)
             return
         destination = link.destination or ""
@@ -105,6 +110,7 @@ class Tracking:
             except Exception as error:  # noqa: BLE001 - a link leads on, whatever happens to us
                 log.error("a click could not be recorded: %s", type(error).__name__)
         if blocked:
+            self._tally.blocked_clicks += 1
             await self._pages.blocked()(scope, receive, send)
             return
         location = destination.encode("ascii")

@@ -18,6 +18,7 @@ from ..storage.messages import Messages
 from ..workers.directory import Directory
 from ..workers.writer import EventWriter
 from .pages import Pages, Parties
+from .tallies import Tally
 
 _LOOKED_AT_BYTES = 8 * 1024
 _LOOKED_AT_S = 0.25
@@ -32,13 +33,14 @@ class Unsubscribe:
     """The page and the POST of ``/u/{token}``; the token alone says who leaves whom."""
 
     def __init__(
-        self, links: Links, writer: EventWriter, directory: Directory, messages: Messages, pages: Pages
+        self, links: Links, writer: EventWriter, directory: Directory, messages: Messages, pages: Pages, tally: Tally
     ) -> None:
         self._links = links
         self._writer = writer
         self._directory = directory
         self._messages = messages
         self._pages = pages
+        self._tally = tally
 
     def routes(self) -> list[Route]:
         """Its routes."""
@@ -49,6 +51,7 @@ class Unsubscribe:
         try:
             link = self._links.read_unsubscribe(request.path_params["token"])
         except BadToken:
+            self._tally.bad_tokens["unsubscribe"] += 1
             return self._pages.not_found()
         if request.method == "POST":
             return await self._opt_out(link, request)

@@ -44,6 +44,11 @@ class Backlog:
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
 
+    @property
+    def ceiling(self) -> int:
+        """Above so many rows not yet projected hits are turned away."""
+        return self._ceiling
+
     async def turn(self) -> None:
         """Trim what is projected, and judge the ceiling."""
         mark = await self._projections.mark()

@@ -25,6 +25,11 @@ class Directory(Rereading):
                 self._known[account] = known
         return known
 
+    @property
+    def size(self) -> int:
+        """How many accounts there are."""
+        return len(self._known)
+
     async def refresh(self) -> None:
         """Read all accounts again if one has changed."""
         version = await self._accounts.directory_version()

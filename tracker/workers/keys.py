@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from pathlib import Path
 from typing import Self
 
@@ -37,6 +38,8 @@ class KeyFileReader:
         self._interval_s = interval_s
         self._recorded = keyring.fingerprints()
         self._failing = False
+        self.read_at = time.time()
+        """When the file was last read, in Unix seconds."""
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="key file")
@@ -57,6 +60,7 @@ class KeyFileReader:
             self._failing = True
         else:
             self._failing = False
+            self.read_at = time.time()
 
     async def _reread(self) -> None:
         keys = await asyncio.to_thread(read_key_file, self._path)

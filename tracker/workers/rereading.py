@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from abc import ABC, abstractmethod
 from typing import Self
 
@@ -17,9 +18,11 @@ class Rereading(ABC):
     def __init__(self, what: str, interval_s: float) -> None:
         self._what = what
         self._interval_s = interval_s
+        self.read_at = 0.0
+        """When it was last seen to be as the database has it, in Unix seconds."""
 
     async def __aenter__(self) -> Self:
-        await self.refresh()
+        await self._read()
         self._task = asyncio.create_task(self._run(), name=self._what)
         return self
 
@@ -32,12 +35,16 @@ class Rereading(ABC):
     async def refresh(self) -> None:
         """Read it again if it has changed."""
 
+    async def _read(self) -> None:
+        await self.refresh()
+        self.read_at = time.time()
+
     async def _run(self) -> None:
         failing = False
         while True:
             await asyncio.sleep(self._interval_s)
             try:
-                await self.refresh()
+                await self._read()
                 failing = False
             except Exception as error:
                 if not failing:

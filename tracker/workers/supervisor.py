@@ -31,6 +31,8 @@ class Supervisor:
         self._first_pause_s = first_pause_s
         self._process: asyncio.subprocess.Process | None = None
         self._closing = False
+        self.restarts = 0
+        """How often the worker was started again."""
 
     async def __aenter__(self) -> Self:
         await self._start()
@@ -52,6 +54,11 @@ class Supervisor:
         """Whether the worker runs."""
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def pid(self) -> int | None:
+        """The worker's process; None before there is one."""
+        return self._process.pid if self._process is not None else None
+
     async def _start(self) -> None:
         # It stays in our session and process group, so that a signal to the group reaches both.
         self._process = await asyncio.create_subprocess_exec(
@@ -71,6 +78,7 @@ class Supervisor:
                 return
             log.warning("the worker ended with status %d and is started again", status)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            self.restarts += 1
             try:
                 await self._start()
             except OSError as error:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Self
@@ -53,11 +54,16 @@ class EventWriter:
         self._closing = False
         self.failing = False
         """Whether storage takes no events: from a batch that failed or a full queue to the next success."""
+        self.failing_since: int | None = None
+        """The first moment of that, in Unix milliseconds."""
         self.broken = False
         """Whether only a restart can help."""
         self._held = False
         self.recorded: Counter[str] = Counter()
         self.unrecorded: Counter[str] = Counter()
+        self.commits = 0
+        self.commit_s = 0.0
+        """How many batches were stored, and the seconds that took in all."""
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -85,6 +91,26 @@ class EventWriter:
         """Whether a hit that comes now would be turned away."""
         return self.failing or self._held
 
+    @property
+    def held(self) -> bool:
+        """Whether the journal stands at its ceiling."""
+        return self._held
+
+    @property
+    def waiting(self) -> int:
+        """How many entries wait for a commit to begin."""
+        return len(self._queue)
+
+    @property
+    def retained(self) -> int:
+        """How many entries wait for the end of an outage."""
+        return len(self._retained)
+
+    @property
+    def most_waiting(self) -> int:
+        """How many of either there may be."""
+        return self._most_waiting
+
     def hold(self, held: bool) -> None:
         """Turn hits away while the journal stands at its ceiling; opt-outs never are."""
         self._held = held
@@ -97,12 +123,16 @@ class EventWriter:
         elif self._held and isinstance(entry, Hit):
             self._drop(waiting, Overloaded("the journal is full: the projector has fallen behind"))
         elif len(self._queue) >= self._most_waiting:
-            self.failing = True
+            self._fail()
             self._disappoint(waiting, Overloaded("too many events wait to be written"))
         else:
             self._queue.append(waiting)
             self._arrived.set()
         return done
+
+    def _fail(self) -> None:
+        if not self.failing:
+            self.failing, self.failing_since = True, time.time_ns() // 1_000_000
 
     async def _run(self) -> None:
         while not (self._closing and not self._queue):
@@ -121,6 +151,7 @@ class EventWriter:
 
     async def _write(self, batch: list[_Waiting]) -> None:
         late = asyncio.get_running_loop().call_later(self._patience_s, self._give_up, batch)
+        began = time.perf_counter()
         try:
             await self._append([waiting.entry for waiting in batch])
         except Refused as error:
@@ -130,6 +161,8 @@ class EventWriter:
                 self._disappoint(waiting, error)
             raise
         else:
+            self.commits += 1
+            self.commit_s += time.perf_counter() - began
             self._acknowledge(batch)
         finally:
             late.cancel()
@@ -160,7 +193,7 @@ class EventWriter:
 
     def _give_up(self, batch: list[_Waiting]) -> None:
         """Storage neither succeeds nor fails: those who wait are told, and what they brought may still be stored."""
-        self.failing = True
+        self._fail()
         for waiting in (*batch, *self._queue):
             _settle(waiting, Unavailable("storage is slow: try again later"))
 
@@ -178,7 +211,7 @@ class EventWriter:
 
     async def _recover(self, error: Exception) -> None:
         """Wait until storage takes writes again; after a failed write or fsync it never does."""
-        self.failing = True
+        self._fail()
         log.error("storage does not take events: %s", reason(error), exc_info=unforeseen(error))
         while not isinstance(error, Broken):
             self._fail_queue(error)
@@ -197,7 +230,7 @@ class EventWriter:
         return self._abandon(error)
 
     def _resume(self) -> None:
-        self.failing = False
+        self.failing, self.failing_since = False, None
         if self._retained:
             self._queue.extend(self._retained)
             self._retained.clear()

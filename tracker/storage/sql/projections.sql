@@ -1,8 +1,13 @@
 -- name: mark()
 select mark from projection where name = 'journal'
 
+-- name: projected()
+select mark, events, dropped, refused from projection where name = 'journal'
+
 -- name: advance_mark!
-update projection set mark = :new, dropped = dropped + :dropped where name = 'journal' and mark = :old
+update projection
+set mark = :new, events = events + :events, dropped = dropped + :dropped, refused = refused + :refused
+where name = 'journal' and mark = :old
 
 -- name: sequences(account_ids)
 select id, sequence from accounts where id in (:account_ids)
