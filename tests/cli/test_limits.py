@@ -38,6 +38,12 @@ class Application:
         self.answering.set()
         if path == "/patient":
             await self.may_answer.wait()
+        elif path == "/stream":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            for _ in range(1_000):
+                await send({"type": "http.response.body", "body": b"x" * 65_536, "more_body": True})
+            self.ended.set()
+            return
         elif path.startswith("/much"):
             body = b"x" * int(path.removeprefix("/much/"))
         elif scope["method"] == "POST" and path != "/hasty":
@@ -177,7 +183,9 @@ def expect_refused(answer: bytes, status: int) -> None:
 async def is_open(client: Client) -> bool:
     """Whether the connection still works, once all that is due has happened."""
     await asyncio.sleep(0.01)
-    return not client.reader.at_eof() and client.reader.exception() is None
+    # What was said last may still lie there unread.
+    ended: bool = vars(client.reader)["_eof"]
+    return not ended and client.reader.exception() is None
 
 
 @pytest.mark.parametrize("sent", [GET[:1], GET[:-2], b"\r\n" * 10, GET[:-2] + b"X: " + b"y" * 5_000])
@@ -217,6 +225,17 @@ async def test_next_request_has_its_own_seconds(server: Server) -> None:
     expect_refused(await client.rest(), 408)
 
 
+async def test_next_request_is_not_given_more_time_for_every_piece(server: Server) -> None:
+    """Also on a connection that has been answered before."""
+    client = await server.connect(GET)
+    await client.answer()
+    for piece in (GET[:5], GET[5:10]):
+        assert await is_open(client)
+        await client.send(piece)
+        server.pass_seconds(HEAD_S / 2 + 1)
+    expect_refused(await client.rest(), 408)
+
+
 async def test_body_that_stands_still_is_cut(server: Server) -> None:
     """The application hears that the client has gone, and its answer is nobody's."""
     client = await server.connect(POST + b"x" * 100)
@@ -224,7 +243,7 @@ async def test_body_that_stands_still_is_cut(server: Server) -> None:
     assert await is_open(client)
     server.pass_seconds(4)
     expect_refused(await client.rest(), 408)
-    await server.application.ended.wait()
+    await until(server.application.ended.is_set)
     assert server.application.heard[1:3] == [("http.request", 100), ("http.disconnect", 0)]
 
 
@@ -251,8 +270,8 @@ async def test_body_that_goes_on_after_its_answer_has_an_end(server: Server) -> 
     """The client may read its answer only when all is sent, so some time is left for that; not for ever."""
     client = await server.connect(CHUNKED.replace(b"/", b"/hasty", 1))
     assert (await client.answer()).endswith(b"well")
-    for _ in range(4):
-        await client.send(b"10000\r\n" + b"x" * 65_536 + b"\r\n")
+    for _ in range(6):
+        await client.send(b"2\r\nxx\r\n")
         server.pass_seconds(BODY_S / 4)
         assert await is_open(client)
     server.pass_seconds(BODY_S + 2)
@@ -263,7 +282,8 @@ async def test_connection_whose_body_came_late_does_not_stay_for_ever(server: Se
     """It is idle again, and the limit for that was lifted when the body came."""
     client = await server.connect(CHUNKED.replace(b"/", b"/hasty", 1))
     assert (await client.answer()).endswith(b"well")
-    await client.send(b"2\r\nxx\r\n0\r\n\r\n")
+    await client.send(b"2\r\nxx\r\n")
+    await client.send(b"0\r\n\r\n")
     server.pass_seconds(HEAD_S + 2)
     assert await client.rest() == b""
 
@@ -279,9 +299,10 @@ async def test_reader_who_does_not_read_is_cut(server: Server, size: int, then: 
         loop = asyncio.get_running_loop()
         await loop.sock_connect(reader, ("127.0.0.1", server.port))
         await loop.sock_sendall(reader, b"GET /much/%d HTTP/1.1\r\n%s\r\n" % (size, then))
-        await server.application.ended.wait()
+        await until(server.application.ended.is_set)
         (connection,) = server.connections._all
         assert isinstance(connection, Protocol)
+        assert not connection.waits(), "it may still read"
         server.pass_seconds(BODY_S - 1)
         if size > 1_000_000:
             assert connection.transport.get_write_buffer_size() > 1_000_000
@@ -290,6 +311,34 @@ async def test_reader_who_does_not_read_is_cut(server: Server, size: int, then: 
             connection.timeout_keep_alive_handler()
         server.pass_seconds(BODY_S + HEAD_S)
         await until(lambda: not server.connections._all)
+
+
+async def test_stream_that_is_not_read_is_cut(server: Server) -> None:
+    """The application waits for room that never comes, and hears that the client has gone (F18)."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1_024)
+    server.clients.append(Client(reader, writer))
+    writer.write(GET.replace(b"/", b"/stream", 1))
+    await until(lambda: any(connection._answer_due for connection in protocols(server)))
+    server.pass_seconds(BODY_S - 1)
+    await asyncio.sleep(0.01)
+    assert len(server.connections._all) == 1
+    server.pass_seconds(HEAD_S + BODY_S)
+    await until(server.application.ended.is_set)
+
+
+async def test_stream_that_is_read_goes_on(server: Server) -> None:
+    """However long it takes, and even if it stood still for a while."""
+    client = await server.connect(GET.replace(b"/", b"/stream", 1))
+    for _ in range(5):
+        await until(lambda: any(connection._answer_due for connection in protocols(server)))
+        server.pass_seconds(BODY_S - 1)
+        async with asyncio.timeout(5):
+            await client.reader.readexactly(200_000)
+    assert not server.application.ended.is_set()
+
+
+def protocols(server: Server) -> list[Protocol]:
+    return [connection for connection in server.connections._all if isinstance(connection, Protocol)]
 
 
 def target_of(size: int) -> bytes:
@@ -350,7 +399,7 @@ async def test_many_requests_at_once_are_not_a_large_one(server: Server) -> None
 async def test_what_came_before_a_bad_request_is_answered(server: Server, last: bytes) -> None:
     """In its order, and whole; then the connection ends, without an answer in the midst of another."""
     client = await server.connect(GET.replace(b"/", b"/patient", 1) + GET + last)
-    await server.application.answering.wait()
+    await until(server.application.answering.is_set)
     server.pass_seconds(HEAD_S * 3)
     assert await is_open(client)
     server.application.may_answer.set()
@@ -359,11 +408,21 @@ async def test_what_came_before_a_bad_request_is_answered(server: Server, last: 
     assert answers.count(b"HTTP/1.1 ") == 2
 
 
+async def test_head_does_not_grow_while_another_request_is_answered(server: Server) -> None:
+    """It is refused as ever, after that answer."""
+    client = await server.connect(GET.replace(b"/", b"/patient", 1))
+    await client.send(b"GET / HTTP/1.1\r\nX: " + b"y" * 30_000, pieces=10)
+    server.application.may_answer.set()
+    assert (await client.rest()).endswith(b"well")
+
+
 async def test_body_that_breaks_off_into_nonsense_is_refused(server: Server) -> None:
     """At once, and the application does not wait for the rest."""
-    client = await server.connect(CHUNKED + b"2\r\nxx\r\nnonsense\r\n")
+    client = await server.connect(CHUNKED + b"2\r\nxx\r\n")
+    await until(lambda: ("http.request", 2) in server.application.heard)
+    await client.send(b"nonsense\r\n")
     expect_refused(await client.answer(), 400)
-    await server.application.ended.wait()
+    await until(server.application.ended.is_set)
     assert ("http.disconnect", 0) in server.application.heard
 
 
@@ -422,6 +481,33 @@ async def test_half_open_connections_make_room_for_requests() -> None:
             assert (await client.answer()).endswith(b"well")
         assert len(server.connections._all) <= 32
         assert not any([await is_open(one) for one in half_open])
+
+
+class Silent:
+    """A connection that says nothing."""
+
+    due = 0.0
+    gone = False
+
+    def look(self) -> None:
+        self.give_way()
+
+    def waits(self) -> bool:
+        return True
+
+    def give_way(self) -> None:
+        assert not self.gone
+        self.gone = True
+
+
+async def test_room_is_made_once_for_each_newcomer() -> None:
+    """Many come in one turn of the loop, before the first that was hung up on is really gone."""
+    connections = Connections(Limits(head_seconds=1, body_seconds=1, connections=8, per_address=8))
+    connections._ticking = True
+    everybody = [Silent() for _ in range(100)]
+    for newcomer in everybody:
+        assert connections.admit(newcomer, "203.0.113.9")
+        assert sum(not one.gone for one in everybody[: everybody.index(newcomer) + 1]) <= 8
 
 
 @pytest.mark.parametrize("proxies", [["127.0.0.1"], ["10.0.0.0/8", "127.0.0.0/8"]])

@@ -126,7 +126,6 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
         # What stands below a body is nobody's business, and would be without end.
         self.headers = _TRAILERS
-        self._unfinished = 0
         self._stage, self.due = _BODY, self._connections.body_due
 
     def on_body(self, body: bytes) -> None:
