@@ -26,6 +26,7 @@ from .storage.journal import Journal
 from .storage.messages import Messages
 from .storage.opt_outs import OptOuts
 from .storage.projections import Projections
+from .storage.receipts import Receipts
 from .storage.suppression_changes import SuppressionChanges
 from .storage.suppression_rows import SuppressionRows
 from .storage.suppressions import Suppressions
@@ -38,6 +39,7 @@ from .web.cursors import Cursors
 from .web.documents import Documents
 from .web.events import EventsApi
 from .web.health import Health
+from .web.idempotency import Idempotency
 from .web.keys import KeysApi
 from .web.link_key import LinkKeyApi
 from .web.measures import Measures, Parts
@@ -61,6 +63,7 @@ from .web.unsubscribe import Unsubscribe
 from .workers.backlog import Backlog
 from .workers.directory import Directory
 from .workers.disk import Disk
+from .workers.expiry import Expiry
 from .workers.keys import KeyFileReader
 from .workers.projector import Projector
 from .workers.pulse import Pulse
@@ -105,6 +108,8 @@ class _Served(NamedTuple):
     keys: KeyFileReader | None
     disk: Disk
     tally: Tally
+    idempotency: Idempotency
+    expiry: Expiry
 
 
 def create_app(settings: Settings, keyring: Keyring) -> App:
@@ -112,15 +117,13 @@ def create_app(settings: Settings, keyring: Keyring) -> App:
     files = files_of(settings.database_url)
     served = _served(settings, files, keyring)
     supervisor = Supervisor(_WORKER, {**os.environ, **worker_environment(settings)})
-    inline = settings.worker == "inline"
-    projector = _projector(served.main)
+    working = _working(served.main) if settings.worker == "inline" else (supervisor,)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        worker = projector if inline else supervisor
         async with AsyncExitStack() as stack:
             try:
-                await _start(stack, served, worker)
+                await _start(stack, served, working)
             except Exception as error:
                 log.critical("the server cannot start: %s", reason(error))
                 raise
@@ -129,14 +132,14 @@ def create_app(settings: Settings, keyring: Keyring) -> App:
     return _web(settings, keyring, served, supervisor, lifespan)
 
 
-async def _start(stack: AsyncExitStack, served: _Served, worker: Projector | Supervisor) -> None:
+async def _start(stack: AsyncExitStack, served: _Served, working: tuple[Projector | Expiry | Supervisor, ...]) -> None:
     for database in (served.main, served.inbox):
         await stack.enter_async_context(database)
     await served.journal.open(above=await served.projections.mark())
     # Closed in the opposite order: requests have ended, the writer drains, the worker finishes its slice.
     keys = (served.keys,) if served.keys is not None else ()
     rereading = (*keys, served.directory, served.stops, served.pulse)
-    for part in (worker, *rereading, served.backlog, served.writer):
+    for part in (*working, *rereading, served.expiry, served.backlog, served.writer):
         await stack.enter_async_context(part)
 
 
@@ -144,7 +147,9 @@ async def _start(stack: AsyncExitStack, served: _Served, worker: Projector | Sup
 async def create_worker(settings: Settings) -> AsyncIterator[None]:
     """What the worker process does, for as long as it is entered."""
     database = files_of(settings.database_url).main_database()
-    async with database, _projector(database):
+    async with database, AsyncExitStack() as stack:
+        for part in _working(database):
+            await stack.enter_async_context(part)
         yield
 
 
@@ -166,6 +171,7 @@ def _served(settings: Settings, files: Files, keyring: Keyring) -> _Served:
     writer = EventWriter(journal.append, journal.beat, most_waiting=settings.queue_limit)
     backlog = Backlog(journal, projections, writer.hold, ceiling=settings.journal_ceiling)
     directory, stops = Directory(accounts), StopList(Blocks(main))
+    inbox_receipts = Receipts(inbox, journal.write)
     return _Served(
         main=main,
         inbox=inbox,
@@ -180,11 +186,15 @@ def _served(settings: Settings, files: Files, keyring: Keyring) -> _Served:
         keys=_key_file_reader(settings, files, keyring, main),
         disk=Disk(files.data),
         tally=Tally(),
+        idempotency=Idempotency({"main": Receipts(main, main.write), "inbox": inbox_receipts}),
+        expiry=Expiry(inbox_receipts),
     )
 
 
-def _projector(database: Database) -> Projector:
-    return Projector(Journal(database), Messages(database), Projections(database))
+def _working(database: Database) -> tuple[Projector, Expiry]:
+    """What is at work on the main file."""
+    projector = Projector(Journal(database), Messages(database), Projections(database))
+    return projector, Expiry(Receipts(database, database.write))
 
 
 def _key_file_reader(settings: Settings, files: Files, keyring: Keyring, database: Database) -> KeyFileReader | None:
@@ -207,7 +217,7 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
     cursors, base_url = Cursors(keyring), settings.base_url
     answering = (
         MessagesApi(senders, messages, suppressions, events, served.backlog, links, base_url),
-        BatchApi(senders, suppressions, links, base_url),
+        BatchApi(senders, messages, suppressions, links, base_url),
         SentApi(messages),
         LinkKeyApi(senders, links, base_url),
         EventsApi(events, served.backlog, cursors, base_url),
@@ -222,7 +232,7 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
     subjects = (
         Unsubscribe(links, served.writer, served.directory, messages, pages, tally),
         Preferences(links, served.writer, served.directory, messages, OptOuts(served.inbox), pages, tally),
-        Api(guard, table),
+        Api(guard, served.idempotency, table),
         Documents([endpoint.operation for endpoint in table], base_url),
         health,
         _metrics(settings, keyring, served, supervisor),

@@ -14,7 +14,10 @@ import msgspec
 from tracker import app
 from tracker.cli import main
 from tracker.domain.events import Entry
+from tracker.domain.receipts import Receipt
+from tracker.storage.messages import Messages, NewMessage
 from tracker.storage.projections import Projection, Projections
+from tracker.storage.receipts import kept
 from tracker.storage.suppressions import Standing, Suppressions
 from tracker.workers.writer import EventWriter
 
@@ -65,8 +68,24 @@ def moves_its_mark_later() -> None:
     Projections.store = store_apart  # type: ignore[method-assign]
 
 
+def keeps_receipts_apart() -> None:
+    """A message is stored first, and the receipt of its call in a transaction after that."""
+    add = Messages.add
+
+    async def add_apart(
+        self: Messages, *made: NewMessage, most_a_day: int | None = None, receipt: Receipt | None = None
+    ) -> dict[bytes, bytes]:
+        recipients = await add(self, *made, most_a_day=most_a_day)
+        await asyncio.sleep(_LATER_S)
+        await self._database.write(*kept(receipt))
+        return recipients
+
+    Messages.add = add_apart  # type: ignore[method-assign]
+
+
 PROMISES = {
     "answers-before-the-commit": answers_before_the_commit,
+    "keeps-receipts-apart": keeps_receipts_apart,
     "moves-its-mark-later": moves_its_mark_later,
     "remembers-checks": remembers_checks,
 }

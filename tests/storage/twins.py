@@ -42,6 +42,7 @@ _PARAMETERS: Mapping[str, Any] = {
     "journal.id": 100,
     "limit": 100,
     "new": 50,
+    "receipts.expired": 2,
     "suppression_changes.after": 0,
     "suppression_rows.before": _LAST,
     "suppression_rows.since": 0,

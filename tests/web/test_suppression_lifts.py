@@ -31,10 +31,10 @@ async def past(row: Row) -> None:
     await until(over)
 
 
-async def opt_out(served: Served, customer: Customer) -> Row:
+async def opt_out(served: Served, customer: Customer, email: str = EMAIL) -> Row:
     """The row of a person who left a moment ago."""
-    await opted_out(served, customer, EMAIL)
-    (row,) = await search(customer)
+    await opted_out(served, customer, email)
+    (row,) = await search(customer, email)
     await past(row)
     return row
 

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from .ids import Id
+from .receipts import Receipt
 from .times import Time
 
 LONGEST_USER_AGENT = 512
@@ -78,12 +79,14 @@ class Consent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class Undo(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A person takes an opt-out back, with the hit that said it. ``suppression`` is the id of the row that goes.
 
-    With a ``consent`` it is the customer who says so, and the consent is kept in its place.
+    With a ``consent`` it is the customer who says so, and the consent is kept in its place. A ``receipt`` is kept
+    beside it.
     """
 
     hit: Hit
     suppression: bytes
     consent: Consent | None = None
+    receipt: Receipt | None = None
 
 
 Entry = Hit | OptOut | Undo

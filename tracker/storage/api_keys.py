@@ -4,12 +4,14 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from ..domain.receipts import Receipt
 from .database import Change, Database, Row, Stale
+from .receipts import kept
 from .statements import load_statements
 
 _SQL = load_statements("api_keys")
@@ -98,12 +100,23 @@ class ApiKeys:
         await self._database.write(new.inserted)
         return new
 
-    async def create_own(self, account: bytes, name: str, scopes: Sequence[str]) -> NewKey:
-        """As :meth:`create`, for an account that does so itself. Raises :class:`TooManyKeys`."""
+    async def create_own(
+        self,
+        account: bytes,
+        name: str,
+        scopes: Sequence[str],
+        receipt: Callable[[ApiKey], Receipt | None] = lambda _: None,
+    ) -> NewKey:
+        """As :meth:`create`, for an account that does so itself. Raises :class:`TooManyKeys` and ``Stale``.
+
+        ``receipt`` makes of the key what is kept beside it.
+        """
         in_use = await self._database.fetch(_SQL["api_keys_in_use"], account_id=account, limit=MOST_KEYS)
         if len(in_use) == MOST_KEYS:
             raise TooManyKeys
-        return await self.create(account, name, scopes)
+        new = new_key(account, name, scopes)
+        await self._database.write(new.inserted, *kept(receipt(new.key)))
+        return new
 
     async def all(self, account: bytes | None = None) -> list[ApiKey]:
         """The keys of one account, or of all; the revoked ones too."""

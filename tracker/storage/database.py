@@ -1,6 +1,6 @@
 """The narrow waist: everything the rest of the package asks of a database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -56,6 +56,12 @@ class Change:
     sql: str
     rows: Sequence[Values] = ({},)
     affects: int | None = None
+
+
+class Write(Protocol):
+    """Makes changes of one file durable, all or none."""
+
+    def __call__(self, *changes: Change) -> Awaitable[None]: ...
 
 
 class Database(Protocol):

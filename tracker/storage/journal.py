@@ -10,6 +10,7 @@ import msgspec
 
 from ..domain.events import Entry, EventType, Hit, JournalRow, Method, OptOut, Undo
 from .database import Broken, Change, Database, Row
+from .receipts import kept_if_new
 from .statements import load_statements
 from .suppression_changes import logged
 
@@ -41,18 +42,19 @@ class Journal:
         An opt-out whose address has one already changes nothing and leaves no row; neither does an undo of one that
         is gone.
         """
-        hits, undone, opt_outs = [], [], []
+        hits, undone, opt_outs, receipts = [], [], [], list[Change]()
         for entry in entries:
             self._last += 1
             if isinstance(entry, Hit):
                 hits.append(_hit_row(self._last, entry))
             elif isinstance(entry, Undo):
                 undone.append({**_undo_row(self._last, entry), **_consent(entry)})
+                receipts += kept_if_new(entry.receipt)
             else:
                 opt_outs.append(_opt_out_row(self._last, entry))
         last = self._last
         with self._until_broken():
-            await self._database.write(*_changes(hits, undone, opt_outs))
+            await self._database.write(*_changes(hits, undone, opt_outs), *receipts)
         self.head = last
 
     async def write(self, *changes: Change) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from ..domain.ids import new_id
+from ..domain.receipts import Receipt
 from .database import Change, Database, Row, Stale
+from .receipts import kept
 from .statements import load_statements
 
 _SQL = load_statements("messages")
@@ -62,17 +64,20 @@ class Messages:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, *made: NewMessage, most_a_day: int | None = None) -> dict[bytes, bytes]:
-        """Store messages of one account, all of them or none, and give each one's recipient by message.
+    async def add(
+        self, *made: NewMessage, most_a_day: int | None = None, receipt: Receipt | None = None
+    ) -> dict[bytes, bytes]:
+        """Store messages of one account and a receipt, all of them or none, and give each one's recipient by message.
 
-        Raises :class:`TooMany` when the account would have made more than ``most_a_day`` on a day in UTC.
+        Raises :class:`TooMany` when the account would have made more than ``most_a_day`` on a day in UTC, and ``Stale``
+        when the key of the receipt was used meanwhile.
         """
-        changes = await asyncio.to_thread(_changes, made)
-        if most_a_day is None:
-            await self._database.write(*changes)
-        else:
+        changes = [*(await asyncio.to_thread(_changes, made) if made else ()), *kept(receipt)]
+        if made and most_a_day is not None:
             await self._write_within(most_a_day, made, changes)
-        return await self._recipients(made[0].account, [new.id for new in made])
+        elif changes:
+            await self._database.write(*changes)
+        return await self.recipients_of(made[0].account, [new.id for new in made]) if made else {}
 
     async def _write_within(self, most: int, made: Sequence[NewMessage], changes: Sequence[Change]) -> None:
         today = {"account_id": made[0].account, "day": made[0].created_at // _DAY_MS}
@@ -86,14 +91,14 @@ class Messages:
                 raise
             raise TooMany(max(left, 0)) from None
 
-    async def mark_sent(self, account: bytes, sent: Mapping[bytes, int]) -> set[bytes]:
-        """Keep when messages were sent (Unix milliseconds), and give those that there are."""
-        found = set(await self._recipients(account, list(sent)))
-        rows = [{"account_id": account, "id": message, "sent_at": sent[message]} for message in found]
-        await self._database.write(Change(_SQL["mark_sent"], rows))
-        return found
+    async def mark_sent(self, account: bytes, sent: Mapping[bytes, int], receipt: Receipt | None = None) -> None:
+        """Keep when messages of this account were sent (Unix milliseconds), and a receipt. Raises ``Stale``."""
+        rows = [{"account_id": account, "id": message, "sent_at": at} for message, at in sent.items()]
+        if rows or receipt is not None:
+            await self._database.write(Change(_SQL["mark_sent"], rows), *kept(receipt))
 
-    async def _recipients(self, account: bytes, messages: Sequence[bytes]) -> dict[bytes, bytes]:
+    async def recipients_of(self, account: bytes, messages: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The recipient of each of these messages that exist in this account."""
         rows = await self._database.fetch(_SQL["recipients_of"], account_id=account, ids=messages)
         return {row["id"]: row["recipient_id"] for row in rows}
 

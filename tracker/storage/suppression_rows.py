@@ -1,23 +1,19 @@
 """Suppressions row by row: what a customer lists, adds and deletes."""
 
-from collections.abc import Awaitable, Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import msgspec
 
 from ..domain.ids import first_id_at
+from ..domain.receipts import Receipt
 from ..domain.suppressions import Suppression
-from .database import Change, Database, Unavailable
+from .database import Change, Database, Write
+from .receipts import kept
 from .statements import load_statements
 from .suppression_changes import logged, shown
 
 _SQL = load_statements("suppression_rows")
-
-
-class Write(Protocol):
-    """Makes changes of the inbox durable, all or none."""
-
-    def __call__(self, *changes: Change) -> Awaitable[None]: ...
 
 
 class SuppressionFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,22 +71,25 @@ class SuppressionRows:
         """Every row of one address, the newest first."""
         return await self._select(account, "of_address_key", address_key=address_key)
 
-    async def add(self, new: NewSuppression) -> tuple[Suppression, bool]:
+    async def add(
+        self, new: NewSuppression, receipt: Callable[[Suppression, bool], Receipt | None] = lambda *_: None
+    ) -> tuple[Suppression, bool]:
         """Make the row durable, and give the one that stands and whether it is new.
 
-        Raises ``Unavailable`` when somebody deleted it in the same moment.
+        ``receipt`` makes of these two what is kept beside the row. Raises ``Stale`` when somebody added or deleted
+        it in the same moment.
         """
         row = msgspec.structs.asdict(new)
+        standing = await self._standing(row)
+        suppression = standing or msgspec.convert(shown({**row, "message_id": None}), Suppression)
+        log = logged("added", account=new.account_id, suppression=new.id, at=new.created_at)
         await self._write(
-            Change(_SQL["insert_suppression"], [row]),
-            *logged("added", account=new.account_id, suppression=new.id, at=new.created_at),
+            # Also where it stands already: nothing is acknowledged once a write has failed.
+            Change(_SQL["insert_suppression"], [row], affects=0 if standing else 1),
+            *(() if standing else log),
+            *kept(receipt(suppression, standing is None)),
         )
-        identity = {name: row[name] for name in _IDENTITY}
-        found = await self._database.fetch(_SQL["standing"], **identity)
-        suppression = await self.find(new.account_id, found[0]["id"]) if found else None
-        if suppression is None:
-            raise Unavailable("the row was deleted while it was added: add it again")
-        return suppression, found[0]["id"] == new.id
+        return suppression, standing is None
 
     async def delete(self, account: bytes, suppression: bytes, *, at: int) -> None:
         """Delete a row, if it is there; ``at`` is Unix milliseconds."""
@@ -99,6 +98,11 @@ class SuppressionRows:
             *logged("removed", account=account, suppression=suppression, at=at),
             Change(_SQL["delete_suppression"], [row]),
         )
+
+    async def _standing(self, row: Mapping[str, Any]) -> Suppression | None:
+        """The same row, if it is there."""
+        found = await self._database.fetch(_SQL["standing"], **{name: row[name] for name in _IDENTITY})
+        return await self.find(row["account_id"], found[0]["id"]) if found else None
 
     async def _select(self, account: bytes, *parts: str, **conditions: object) -> list[Suppression]:
         sql = " ".join(_SQL[part] for part in ("select_suppressions", *parts))

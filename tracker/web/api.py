@@ -1,7 +1,8 @@
 """The one way every request to the API takes: who asks, for what, with what, and only then the handler."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -10,16 +11,22 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from ..storage.database import Stale, Unavailable
 from .auth import Guard
+from .idempotency import Idempotency, Once, keyed_request
 from .operations import Call, Endpoint
 from .parameters import QueryReader
+
+_ATTEMPTS = 5
+"""At a call that others get in the way of, each time with nothing done."""
 
 
 class Api:
     """Serves the table."""
 
-    def __init__(self, guard: Guard, endpoints: Sequence[Endpoint]) -> None:
+    def __init__(self, guard: Guard, idempotency: Idempotency, endpoints: Sequence[Endpoint]) -> None:
         self._guard = guard
+        self._idempotency = idempotency
         self._endpoints = endpoints
 
     def routes(self) -> list[Route]:
@@ -27,7 +34,7 @@ class Api:
         paths: defaultdict[str, dict[str, _Steps]] = defaultdict(dict)
         for endpoint in self._endpoints:
             operation = endpoint.operation
-            paths[operation.path][operation.method] = _Steps(self._guard, endpoint)
+            paths[operation.path][operation.method] = _Steps(self._guard, self._idempotency, endpoint)
         return [Route(path, _Methods(paths[path])) for path in sorted(paths, key=lambda path: "{" in path)]
 
 
@@ -51,8 +58,9 @@ class _Steps:
     Whatever holds for all of the API has its place here, before or after the handler.
     """
 
-    def __init__(self, guard: Guard, endpoint: Endpoint) -> None:
+    def __init__(self, guard: Guard, idempotency: Idempotency, endpoint: Endpoint) -> None:
         self._guard = guard
+        self._idempotency = idempotency
         self._endpoint = endpoint
         self._operation = endpoint.operation
         self._query = QueryReader(endpoint.operation.query)
@@ -64,9 +72,23 @@ class _Steps:
         path = self._path(request.path_params)
         if self._endpoint.permit is not None:
             self._endpoint.permit(account)
+        posted = self._operation.method == "POST"
+        keyed = keyed_request(request, account.id, self._operation.path) if posted else None
+        request = keyed.request if keyed is not None else request
         body = await self._operation.body.read(request) if self._operation.body is not None else None
-        call = Call(account=account, access=access, path=path, query=query, body=body, request=request)
-        return await self._endpoint.handler(call)
+
+        async def handle(once: Once) -> Response:
+            call = Call(account=account, access=access, path=path, query=query, body=body, request=request, once=once)
+            return await self._endpoint.handler(call)
+
+        return await self._undisturbed(lambda: self._idempotency.carry_out(keyed, self._operation.effect, handle))
+
+    async def _undisturbed(self, carry_out: Callable[[], Awaitable[Response]]) -> Response:
+        """Once more, when what a transaction builds on changed meanwhile: nothing of it was done."""
+        for _ in range(_ATTEMPTS):
+            with suppress(Stale):
+                return await carry_out()
+        raise Unavailable("others change the same thing all the time")
 
     def _path(self, found: Mapping[str, Any]) -> dict[str, Any]:
         return {one.name: one.read(found[one.name]) for one in self._operation.path_parameters}

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ..domain.addresses import Address, InvalidAddress, address_key, read_address
 from ..domain.ids import new_id
 from ..domain.links import Links
-from ..storage.messages import NewMessage
+from ..storage.messages import Messages, NewMessage
 from ..storage.suppressions import Standing, Suppressions
 from . import examples
 from .answers import json_content
@@ -73,6 +73,7 @@ _CREATE = Operation(
     method="POST",
     path="/v1/messages/batch",
     scope="messages",
+    effect="main",
     summary="Make the links of many mails",
     description="What belongs to all of them is said once. No recipient fails the call; the accepted messages are "
     "stored in one transaction before the answer.",
@@ -102,11 +103,24 @@ class _Candidate(msgspec.Struct, frozen=True):
     key: bytes
 
 
+class _Made(msgspec.Struct, frozen=True):
+    """What came of a call: for each valid recipient the id of the new message, or why there is none.
+
+    ``created_at`` is Unix milliseconds.
+    """
+
+    created_at: int
+    decisions: list[bytes | Standing]
+
+
 class BatchApi:
     """``/v1/messages/batch``. What takes long is done in threads: no pixel waits for it."""
 
-    def __init__(self, senders: Senders, suppressions: Suppressions, links: Links, base_url: str) -> None:
+    def __init__(
+        self, senders: Senders, messages: Messages, suppressions: Suppressions, links: Links, base_url: str
+    ) -> None:
         self._senders = senders
+        self._messages = messages
         self._suppressions = suppressions
         self._links = links
         self._base_url = base_url
@@ -122,12 +136,22 @@ class BatchApi:
         if batch.topic is not None:
             batch.topic = checked_name("topic", batch.topic)
         judged = await asyncio.to_thread(_judge_all, batch.recipients, account.pepper)
-        keys = {one.key for one in judged if isinstance(one, _Candidate)}
-        standings = await self._suppressions.matching(account.id, list(keys), batch.topic)
-        outcomes = await asyncio.to_thread(_decide_all, account.id, batch, judged, standings)
-        made = [outcome for outcome in outcomes if isinstance(outcome, NewMessage)]
-        recipients = await self._senders.add(account, *made) if made else {}
+        made = call.once.made(_Made) or await self._decide(account.id, judged, batch.topic)
+        outcomes = await asyncio.to_thread(_outcomes, account.id, batch, judged, made)
+        messages = [outcome for outcome in outcomes if isinstance(outcome, NewMessage)]
+        if call.once.repeated:
+            recipients = await self._messages.recipients_of(account.id, [message.id for message in messages])
+        else:
+            recipients = await self._senders.add(account, *messages, receipt=call.once.receipt(made))
         return json_content(await asyncio.to_thread(self._answer, outcomes, recipients))
+
+    async def _decide(
+        self, account: bytes, judged: Iterable["_Candidate | InvalidRecipient"], topic: str | None
+    ) -> _Made:
+        keys = {one.key for one in judged if isinstance(one, _Candidate)}
+        standings = await self._suppressions.matching(account, list(keys), topic)
+        decisions = await asyncio.to_thread(_decide_all, judged, standings)
+        return _Made(time.time_ns() // 1_000_000, decisions)
 
     def _answer(
         self, outcomes: Iterable[NewMessage | Suppressed | InvalidRecipient], recipients: Mapping[bytes, bytes]
@@ -135,12 +159,12 @@ class BatchApi:
         # One by one: the encoder would not let go of the interpreter before the last of ten thousand.
         encode = msgspec.json.Encoder().encode
         items = (
-            encode(self._accepted(outcome, recipients[outcome.id]) if isinstance(outcome, NewMessage) else outcome)
+            encode(self._accepted(outcome, recipients.get(outcome.id)) if isinstance(outcome, NewMessage) else outcome)
             for outcome in outcomes
         )
         return b'{"data":[' + b",".join(items) + b"]}"
 
-    def _accepted(self, new: NewMessage, recipient: bytes) -> Accepted:
+    def _accepted(self, new: NewMessage, recipient: bytes | None) -> Accepted:
         urls = MessageUrls(
             links=self._links,
             base_url=self._base_url,
@@ -179,26 +203,29 @@ def _invalid(email: str | None, flaw: Flaw) -> InvalidRecipient:
 
 
 def _decide_all(
-    account: bytes,
-    batch: BatchIn,
-    judged: Iterable[_Candidate | InvalidRecipient],
-    standings: Mapping[bytes, Standing],
+    judged: Iterable[_Candidate | InvalidRecipient], standings: Mapping[bytes, Standing]
+) -> list[bytes | Standing]:
+    return [standings.get(one.key) or new_id() for one in judged if isinstance(one, _Candidate)]
+
+
+def _outcomes(
+    account: bytes, batch: BatchIn, judged: Iterable[_Candidate | InvalidRecipient], made: _Made
 ) -> list[NewMessage | Suppressed | InvalidRecipient]:
-    created_at = time.time_ns() // 1_000_000
+    decisions = iter(made.decisions)
     return [
-        one if isinstance(one, InvalidRecipient) else _decide(account, batch, one, standings.get(one.key), created_at)
+        one if isinstance(one, InvalidRecipient) else _outcome(account, batch, one, next(decisions), made.created_at)
         for one in judged
     ]
 
 
-def _decide(
-    account: bytes, batch: BatchIn, one: _Candidate, standing: Standing | None, created_at: int
+def _outcome(
+    account: bytes, batch: BatchIn, one: _Candidate, decision: bytes | Standing, created_at: int
 ) -> NewMessage | Suppressed:
-    if standing is not None:
-        return Suppressed(one.wanted.email, standing.reason, standing.scope)
+    if isinstance(decision, Standing):
+        return Suppressed(one.wanted.email, decision.reason, decision.scope)
     return NewMessage(
         account=account,
-        id=new_id(),
+        id=decision,
         address=one.address.identity,
         address_key=one.key,
         email=one.address.raw,

@@ -99,7 +99,7 @@ def _shown(operation: Operation, written: Mapping[str, Any], words: SchemaWords)
         path=documented_path(operation.path),
         parameters=[_parameter(parameter, words) for parameter in written.get("parameters", ())],
         bodies=_bodies(operation, written, words),
-        answers=[_answer(answer, written["responses"][str(answer.status)], words) for answer in operation.answers],
+        answers=[_answer(operation, answer, written, words) for answer in operation.answers],
         problems=sorted((ProblemShown(name, *TYPES[name]) for name in operation.possible_problems), key=_by_status),
     )
 
@@ -133,13 +133,14 @@ def _bodies(operation: Operation, written: Mapping[str, Any], words: SchemaWords
     ]
 
 
-def _answer(answer: Answer, written: Mapping[str, Any], words: SchemaWords) -> AnswerShown:
-    content: Mapping[str, Any] = written.get("content", {}).get(answer.media_type, {})
+def _answer(operation: Operation, answer: Answer, written: Mapping[str, Any], words: SchemaWords) -> AnswerShown:
+    response = written["responses"][str(answer.status)]
+    content: Mapping[str, Any] = response.get("content", {}).get(answer.media_type, {})
     return AnswerShown(
         status=answer.status,
         phrase=HTTPStatus(answer.status).phrase,
         description=answer.description,
-        headers=[(name, HEADERS[name]) for name in answer.headers],
+        headers=[(name, HEADERS[name]) for name in operation.headers_of(answer)],
         fields=list(words.fields(content.get("schema", {}))),
         example=_example(content),
     )

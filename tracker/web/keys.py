@@ -51,7 +51,16 @@ class KeyOut(msgspec.Struct, frozen=True, kw_only=True):
 class KeyMade(KeyOut, frozen=True, kw_only=True):
     """A key just made."""
 
-    api_key: Annotated[str, Meta(description="The key itself, shown this once.")]
+    api_key: (
+        Annotated[
+            str,
+            Meta(
+                description="The key itself, shown this once: null when the call is sent again under its "
+                "Idempotency-Key, for the server does not know it any more."
+            ),
+        ]
+        | None
+    )
 
 
 class KeyPage(msgspec.Struct, frozen=True):
@@ -109,6 +118,7 @@ _CREATE = Operation(
     method="POST",
     path=_PATH,
     scope="account",
+    effect="main",
     summary="Make an API key",
     description=f"With scopes that the key which asks has itself. At most {MOST_KEYS} can be in use.",
     body=JsonBody(KeyIn, 256 * KIB, example={"name": "mailer", "scopes": ["messages", "suppressions:read"]}),
@@ -151,6 +161,12 @@ _REVOKE = Operation(
 )
 
 
+class _Made(msgspec.Struct, frozen=True):
+    """Which key a call made."""
+
+    id: bytes
+
+
 class KeysApi:
     """``/v1/keys``."""
 
@@ -176,20 +192,25 @@ class KeysApi:
 
     async def create(self, call: Call[None, KeyIn]) -> Response:
         """201 with the key, shown this once."""
+        made = call.once.made(_Made)
+        if made is not None:
+            return self._made(await self._find(call.account.id, made.id), None)
         scopes = _checked_scopes(call.body, call.access)
         try:
-            new = await self._keys.create_own(call.account.id, call.body.name, scopes)
+            new = await self._keys.create_own(
+                call.account.id, call.body.name, scopes, lambda key: call.once.receipt(_Made(key.id))
+            )
         except TooManyKeys:
             raise Problem("too-many-keys", f"This account has {MOST_KEYS} keys in use: revoke one first.") from None
-        location = f"{self._base_url}{_PATH}/{new.key.id.hex()}"
-        return json_answer(KeyMade(**_shown(new.key), api_key=new.written), 201, {"Location": location})
+        return self._made(new.key, new.written)
+
+    def _made(self, key: ApiKey, written: str | None) -> Response:
+        location = f"{self._base_url}{_PATH}/{key.id.hex()}"
+        return json_answer(KeyMade(**_shown(key), api_key=written), 201, {"Location": location})
 
     async def read(self, call: Call[None, None]) -> Response:
         """One key, without its secret."""
-        key = await self._keys.find(call.account.id, call.path["id"])
-        if key is None:
-            raise _unknown()
-        return json_answer(KeyOut(**_shown(key)))
+        return json_answer(KeyOut(**_shown(await self._find(call.account.id, call.path["id"]))))
 
     async def revoke(self, call: Call[None, None]) -> Response:
         """204: it opens nothing from now on."""
@@ -200,6 +221,12 @@ class KeysApi:
         if not found:
             raise _unknown()
         return Response(status_code=204)
+
+    async def _find(self, account: bytes, identifier: bytes) -> ApiKey:
+        key = await self._keys.find(account, identifier)
+        if key is None:
+            raise _unknown()
+        return key
 
     async def _page(self, account: bytes, query: KeysQuery) -> tuple[list[ApiKey], str | None]:
         beyond = self._cursors.read(account, _QUESTION, query.cursor) if query.cursor is not None else None

@@ -108,6 +108,7 @@ _CREATE = Operation(
     method="POST",
     path="/v1/messages",
     scope="messages",
+    effect="main",
     summary="Make a tracked mail",
     description="One message is one mail to one recipient; the same address twice is two messages. Send html and text "
     "as they come back, with both fields of headers.",
@@ -146,6 +147,13 @@ _READ = Operation(
 )
 
 
+class _Made(msgspec.Struct, frozen=True):
+    """A new message; ``created_at`` is Unix milliseconds."""
+
+    id: bytes
+    created_at: int
+
+
 class MessagesApi:
     """``/v1/messages``."""
 
@@ -176,17 +184,21 @@ class MessagesApi:
         account, wanted = call.account, call.body
         address = _checked(wanted)
         key = address_key(address.canonical, account.pepper)
-        await self._refuse_suppressed(account, key, wanted.topic)
-        new = _new_message(account, wanted, address, key)
+        if not call.once.repeated:
+            await self._refuse_suppressed(account, key, wanted.topic)
+        made = call.once.made(_Made) or _Made(new_id(), time.time_ns() // 1_000_000)
+        new = _new_message(account, wanted, address, key, made)
         urls = self._urls(account, new.id, key)
         track = self._senders.within(account, urls.track)
         # A long newsletter takes milliseconds, which no pixel should wait for.
         html, text, links = await asyncio.to_thread(_rewrite, wanted, urls, track)
-        recipient = (await self._senders.add(account, new))[new.id]
+        if call.once.repeated:
+            recipients = await self._messages.recipients_of(account.id, [new.id])
+        else:
+            recipients = await self._senders.add(account, new, receipt=call.once.receipt(made))
         shown = [LinkShown(link.number, link.url, link.tracked, link.why) for link in links]
-        made = MessageMade(**shown_message(new, recipient, urls), html=html, text=text, links=shown)
-        location = f"{self._base_url}/v1/messages/{made.id}"
-        return json_answer(made, 201, {"Location": location})
+        answer = MessageMade(**shown_message(new, recipients.get(new.id), urls), html=html, text=text, links=shown)
+        return json_answer(answer, 201, {"Location": f"{self._base_url}/v1/messages/{answer.id}"})
 
     async def read(self, call: Call[None, None]) -> Response:
         """A message with its events."""
@@ -249,10 +261,10 @@ def _checked(wanted: MessageIn) -> Address:
     return address
 
 
-def _new_message(account: Account, wanted: MessageIn, address: Address, key: bytes) -> NewMessage:
+def _new_message(account: Account, wanted: MessageIn, address: Address, key: bytes, made: _Made) -> NewMessage:
     return NewMessage(
         account=account.id,
-        id=new_id(),
+        id=made.id,
         address=address.identity,
         address_key=key,
         email=address.raw,
@@ -262,7 +274,7 @@ def _new_message(account: Account, wanted: MessageIn, address: Address, key: byt
         metadata=wanted.metadata,
         opens=wanted.tracking.opens,
         clicks=wanted.tracking.clicks,
-        created_at=time.time_ns() // 1_000_000,
+        created_at=made.created_at,
     )
 
 
@@ -284,14 +296,15 @@ def _leave(_number: int, _url: str) -> NoReturn:
     raise ValueError("click tracking is off")
 
 
-def shown_message(message: NewMessage | Message, recipient: bytes, urls: MessageUrls) -> dict[str, Any]:
-    """The fields of a ``MessageOut``."""
+def shown_message(message: NewMessage | Message, recipient: bytes | None, urls: MessageUrls) -> dict[str, Any]:
+    """The fields of a ``MessageOut``. The recipient is None when it is gone."""
     unsubscribe_url = urls.unsubscribe_url
+    recipient_id = written(recipient) if recipient is not None else None
     return {
         "id": written(message.id),
         "campaign": message.campaign,
         "topic": message.topic,
-        "recipient": RecipientShown(id=written(recipient), external_id=message.external_id, email=message.email),
+        "recipient": RecipientShown(id=recipient_id, external_id=message.external_id, email=message.email),
         "created_at": written_time(message.created_at),
         "open_url": urls.open_url if message.opens else None,
         "unsubscribe_url": unsubscribe_url,

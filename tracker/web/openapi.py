@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from .. import __version__
-from .operations import HEADERS, Answer, Operation, PathParameter
+from .operations import HEADERS, Answer, HeaderParameter, Operation, PathParameter
 from .parameters import query_schemas
 from .problems import TYPES
 
@@ -15,7 +15,13 @@ Schema = Mapping[str, Any]
 
 _REF = "#/components/schemas/{name}"
 _PROBLEM_JSON = "application/problem+json"
-_PROBLEM_HEADERS = {401: ("WWW-Authenticate",), 405: ("Allow",), 429: ("Retry-After",), 503: ("Retry-After",)}
+_PROBLEM_HEADERS = {
+    "unauthorized": "WWW-Authenticate",
+    "method-not-allowed": "Allow",
+    "idempotency-key-in-use": "Retry-After",
+    "account-limited": "Retry-After",
+    "unavailable": "Retry-After",
+}
 
 _ABOUT = (
     "Tracks opens, clicks and opt-outs of e-mail. Every request carries an API key as “Authorization: Bearer trk_…”; "
@@ -56,7 +62,7 @@ def openapi(operations: Sequence[Operation], base_url: str) -> dict[str, Any]:
         "paths": written.paths(operations),
         "components": {
             "schemas": {name: _described(schema) for name, schema in schemas.items()},
-            "responses": {"method-not-allowed": written.problem(405, ["method-not-allowed"])},
+            "responses": {"method-not-allowed": written.problem(["method-not-allowed"])},
             "headers": {name: _header(text) for name, text in HEADERS.items()},
             "examples": {name: written.problem_example(name) for name in TYPES},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "bearerFormat": "trk_<id>_<secret>"}},
@@ -103,11 +109,11 @@ class _Writer:
             item[operation.method.lower()] = self._operation(operation)
         return paths
 
-    def problem(self, status: int, names: Sequence[str]) -> Schema:
+    def problem(self, names: Sequence[str]) -> Schema:
         examples = {name: {"$ref": f"#/components/examples/{name}"} for name in names}
         return {
             "description": ". ".join(TYPES[name][1] for name in names) + ".",
-            **_headers(_PROBLEM_HEADERS.get(status, ())),
+            **_headers(_PROBLEM_HEADERS[name] for name in names if name in _PROBLEM_HEADERS),
             "content": {_PROBLEM_JSON: {"schema": self._refs[ProblemDetails], "examples": examples}},
         }
 
@@ -125,7 +131,12 @@ class _Writer:
             "security": [{"key": [operation.scope]}],
             "responses": self._responses(operation),
         }
-        if parameters := [*_path_parameters(operation.path_parameters), *_query_parameters(operation.query)]:
+        parameters = [
+            *_path_parameters(operation.path_parameters),
+            *_query_parameters(operation.query),
+            *_header_parameters(operation.headers),
+        ]
+        if parameters:
             written["parameters"] = parameters
         if operation.body is not None:
             written["requestBody"] = {
@@ -139,15 +150,16 @@ class _Writer:
         return written
 
     def _responses(self, operation: Operation) -> dict[str, Any]:
-        responses = {str(answer.status): self._answer(answer) for answer in operation.answers}
+        responses = {str(answer.status): self._answer(operation, answer) for answer in operation.answers}
         statuses = sorted({TYPES[name][0] for name in operation.possible_problems})
         for status in statuses:
             names = [name for name in operation.possible_problems if TYPES[name][0] == status]
-            responses[str(status)] = self.problem(status, names)
+            responses[str(status)] = self.problem(names)
         return responses
 
-    def _answer(self, answer: Answer) -> Schema:
-        written: dict[str, Any] = {"description": answer.description, **_headers(answer.headers)}
+    def _answer(self, operation: Operation, answer: Answer) -> Schema:
+        headers = _headers(operation.headers_of(answer))
+        written: dict[str, Any] = {"description": answer.description, **headers}
         if answer.content is not None:
             written["content"] = {answer.media_type: _content(self._refs[answer.content], answer.example)}
         return written
@@ -165,6 +177,12 @@ def _path_parameters(parameters: Iterable[PathParameter]) -> list[Schema]:
     return [
         {"name": one.name, "in": "path", "required": True, "description": one.description, "schema": one.schema}
         for one in parameters
+    ]
+
+
+def _header_parameters(parameters: Iterable[HeaderParameter]) -> list[Schema]:
+    return [
+        {"name": one.name, "in": "header", "description": one.description, "schema": one.schema} for one in parameters
     ]
 
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..domain.receipts import LONGEST_KEY
 from ..storage.accounts import Account
 from ..storage.api_keys import Access
 from .bodies import Body
+from .idempotency import HEADER, REPLAYED, Once
 
 Q = TypeVar("Q")
 B = TypeVar("B")
@@ -33,6 +35,23 @@ class PathParameter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderParameter:
+    """A header field that a request may carry."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+
+
+IDEMPOTENCY_KEY = HeaderParameter(
+    name=HEADER,
+    description="A name for this call, made at random: sent again under it within 24 hours, the call is answered again "
+    "and not carried out again. What only asks is answered anew.",
+    schema={"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]+$"},
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """How an operation answers when it went well; ``content`` is the type of the body, None for an empty one.
 
@@ -49,6 +68,7 @@ class Answer:
 
 HEADERS: Mapping[str, str] = {
     "Allow": "The methods that this path answers.",
+    REPLAYED: "“true” when the call had been carried out before, under the same Idempotency-Key.",
     "Link": "Where the next page is, with rel=next, as long as there is one (RFC 8288).",
     "Location": "Where the new thing is.",
     "Request-Id": "The id this request has in the log of the server.",
@@ -60,6 +80,7 @@ HEADERS: Mapping[str, str] = {
 
 
 _BODY_PROBLEMS = ("not-json", "too-large", "unsupported-media-type")
+_KEY_PROBLEMS = ("idempotency-key-in-use", "idempotency-key-reused")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +88,10 @@ class Operation:
     """An entry of the table: all there is to say of a route but how it is done.
 
     ``name`` is unique and in lower case: generated clients call their methods by it. ``path`` is written as Starlette
-    does. ``query`` is a struct of the parameters: texts as they came, whole numbers within their bounds, and lists of
-    texts for what may be repeated. ``problems`` are those that not every operation has: names of
-    :data:`~.problems.TYPES`.
+    does. ``effect`` is the file in which it changes something, where a receipt keeps a POST from being carried out
+    twice; None for one that can as well be asked again. ``query`` is a struct of the parameters: texts as they came,
+    whole numbers within their bounds, and lists of texts for what may be repeated. ``problems`` are those that not
+    every operation has: names of :data:`~.problems.TYPES`.
     """
 
     name: str
@@ -79,6 +101,7 @@ class Operation:
     scope: str
     summary: str
     answers: Sequence[Answer]
+    effect: Literal["main", "inbox"] | None = None
     description: str = ""
     path_parameters: Sequence[PathParameter] = ()
     query: type[Any] | None = None
@@ -88,8 +111,20 @@ class Operation:
     @property
     def possible_problems(self) -> tuple[str, ...]:
         """Every problem a request may end in, those of the steps it takes before its handler included."""
+        of_header = ("bad-idempotency-key",) if self.headers else ()
         of_body = _BODY_PROBLEMS if self.body is not None else ()
-        return ("unauthorized", "missing-scope", *of_body, "invalid", *self.problems, "failed", "unavailable")
+        of_key = _KEY_PROBLEMS if self.effect is not None else ()
+        first = ("unauthorized", "missing-scope", *of_header, *of_body, *of_key)
+        return (*first, "invalid", *self.problems, "failed", "unavailable")
+
+    @property
+    def headers(self) -> tuple[HeaderParameter, ...]:
+        """The fields that a request may carry."""
+        return (IDEMPOTENCY_KEY,) if self.method == "POST" else ()
+
+    def headers_of(self, answer: Answer) -> tuple[str, ...]:
+        """The fields of an answer, those of the steps around the handler included: names of :data:`HEADERS`."""
+        return (*answer.headers, *((REPLAYED,) if self.effect is not None else ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +132,7 @@ class Call(Generic[Q, B]):
     """What a handler gets once everything the table says has been checked.
 
     ``access`` is what the key opens. ``query`` and ``body`` are as the operation declares them, None where it declares
-    none; ``path`` holds what its path parameters were read as.
+    none; ``path`` holds what its path parameters were read as. ``once`` keeps the effect of a POST from coming twice.
     """
 
     account: Account
@@ -106,6 +141,7 @@ class Call(Generic[Q, B]):
     query: Q
     body: B
     request: Request
+    once: Once
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,10 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "A list was to go on from a cursor that this server did not give, or gave for another question.",
         "Send next_cursor back as it was, with the same filters and order. If it is lost, begin the list anew.",
     ),
+    "bad-idempotency-key": Explanation(
+        "The header Idempotency-Key holds something that is no key, or stands there twice. Nothing was done.",
+        "Send one key of 1 to 255 characters, such as a random UUID: in quotes, or without them and without spaces.",
+    ),
     "unauthorized": Explanation(
         "The request carried no API key, or one that does not exist or was revoked.",
         "Send the header “Authorization: Bearer trk_…” with a key that is in use. An operator makes one with "
@@ -87,6 +91,10 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "Make another key with this scope first. If the key has been stolen, make the new one, revoke the old one with "
         "it, and look through the list for keys that are not yours.",
     ),
+    "idempotency-key-in-use": Explanation(
+        "Another request with the same Idempotency-Key has come and has not been answered yet.",
+        "Wait a second and send the same request again: you get the answer of the first one as soon as there is one.",
+    ),
     "too-large": Explanation(
         "The body of the request is larger than this route takes. The detail names the limit.",
         "Send less at a time: most routes that take lists can be asked again with the rest.",
@@ -99,6 +107,11 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "The request was understood, and something in it is not allowed: an unknown field, or a bad value.",
         "The member errors lists each flaw: pointer says where (a JSON Pointer), detail says what is wrong. Nothing "
         "was changed, so the mended request can simply be sent.",
+    ),
+    "idempotency-key-reused": Explanation(
+        "A request with the same Idempotency-Key was carried out in the last 24 hours, and it was not this one: the "
+        "path, the query or the bytes of the body differ. This one was not carried out.",
+        "Make a new key for each new call, and send the same bytes when you send a call again.",
     ),
     "account-limited": Explanation(
         "The operator of this server has not confirmed the account yet. Until then it may make a certain number of "

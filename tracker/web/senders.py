@@ -3,6 +3,7 @@
 import time
 
 from ..domain.destinations import BadDestination
+from ..domain.receipts import Receipt
 from ..mail.links import Track, Tracked
 from ..storage.accounts import Account
 from ..storage.messages import Messages, NewMessage, TooMany
@@ -32,11 +33,14 @@ class Senders:
             detail = "This account can make its own click links once the operator of this server has confirmed it."
             raise Problem("account-not-confirmed", detail)
 
-    async def add(self, account: Account, *made: NewMessage) -> dict[bytes, bytes]:
-        """Store the messages, and give each one's recipient. Raises ``Problem`` when that is too many for today."""
+    async def add(self, account: Account, *made: NewMessage, receipt: Receipt | None = None) -> dict[bytes, bytes]:
+        """Store the messages with the receipt of their call, and give each one's recipient.
+
+        Raises ``Problem`` when that is too many for today, and ``Stale``.
+        """
         most = self._limited_messages if account.limited else None
         try:
-            return await self._messages.add(*made, most_a_day=most)
+            return await self._messages.add(*made, most_a_day=most, receipt=receipt)
         except TooMany as error:
             raise Problem(
                 "account-limited",

@@ -1,7 +1,7 @@
 """When mails were really sent, as their mailer knows it."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -65,6 +65,7 @@ _CREATE = Operation(
     method="POST",
     path="/v1/messages/sent",
     scope="messages",
+    effect="main",
     summary="Say when mails were sent",
     description="Optional. A message that was not made a moment before it is sent is judged better when its time is "
     "known. Said again, the last time holds. No item fails the call.",
@@ -93,6 +94,12 @@ class _Sent(msgspec.Struct, frozen=True):
     sent_at: int
 
 
+class _Made(msgspec.Struct, frozen=True):
+    """What came of a call: which messages there are not."""
+
+    unknown: list[bytes]
+
+
 class SentApi:
     """``/v1/messages/sent``."""
 
@@ -107,8 +114,15 @@ class SentApi:
         """200 with an answer for each message in the order given; said twice, the last time holds."""
         read = await asyncio.to_thread(_read_all, call.body.messages)
         sent = {one.message: one.sent_at for one in read if isinstance(one, _Sent) and one.message is not None}
-        known = await self._messages.mark_sent(call.account.id, sent) if sent else set()
-        return json_content(await asyncio.to_thread(_answer, read, known))
+        made = call.once.made(_Made) or await self._mark(call, sent)
+        return json_content(await asyncio.to_thread(_answer, read, sent.keys() - set(made.unknown)))
+
+    async def _mark(self, call: Call[None, SentIn], sent: Mapping[bytes, int]) -> _Made:
+        there = await self._messages.recipients_of(call.account.id, list(sent))
+        made = _Made([message for message in sent if message not in there])
+        known = {message: at for message, at in sent.items() if message in there}
+        await self._messages.mark_sent(call.account.id, known, call.once.receipt(made))
+        return made
 
 
 def _read_all(raws: Sequence[msgspec.Raw]) -> list[_Sent | InvalidSent]:

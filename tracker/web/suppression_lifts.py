@@ -42,6 +42,7 @@ _LIFT = Operation(
     method="POST",
     path="/v1/suppressions/{id:uuid}/lift",
     scope="suppressions:write",
+    effect="inbox",
     summary="Lift an opt-out",
     description="For somebody who left and has signed up again: a person's own opt-out gives way to a consent younger "
     "than it. An event “resubscribed” is recorded, and the consent is kept as its proof.",
@@ -75,13 +76,16 @@ class SuppressionLiftsApi:
 
     async def lift(self, call: Call[None, LiftIn]) -> Response:
         """204 once the opt-out is gone, its event recorded and the consent kept in its place."""
+        if call.once.repeated:
+            return Response(status_code=204)
         now = time.time_ns() // 1_000_000
         consent = _consent(call.body, now)
         row = await self._rows.find(call.account.id, call.path["id"].bytes)
         if row is None:
             raise Problem("not-found", "There is no such suppression.")
         _refuse(row, consent)
-        await self._writer.record(_undo(call.account.id, row, consent, now))
+        undo = _undo(call.account.id, row, consent, now)
+        await self._writer.record(msgspec.structs.replace(undo, receipt=call.once.receipt()))
         self._tally.lifted += 1
         return Response(status_code=204)
 

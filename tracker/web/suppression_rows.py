@@ -9,7 +9,7 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from ..domain.addresses import InvalidAddress, address_key, canonical, read_address
-from ..domain.ids import new_id, parse_id
+from ..domain.ids import new_id, parse_id, written
 from ..domain.suppressions import REASONS, Reason, Suppression, is_final
 from ..storage.accounts import Account
 from ..storage.suppression_changes import SuppressionChange, SuppressionChanges
@@ -109,6 +109,7 @@ _ADD = Operation(
     method="POST",
     path=_PATH,
     scope="suppressions:write",
+    effect="inbox",
     summary="Add a suppression",
     description="It holds from the answer on. Without a topic it is for the whole account. It makes no recipient and "
     "no event.",
@@ -191,6 +192,14 @@ _DELETE = Operation(
 )
 
 
+class _Made(msgspec.Struct, frozen=True):
+    """Which row stands after a call, and whether the call made it."""
+
+    id: bytes
+    created_at: str
+    new: bool
+
+
 class SuppressionRowsApi:
     """``/v1/suppressions`` and what lies below it, but for the check."""
 
@@ -239,7 +248,14 @@ class SuppressionRowsApi:
 
     async def add(self, call: Call[None, SuppressionIn]) -> Response:
         """201 with the new row, or 200 with the same row as it stands already."""
-        row, new = await self._rows.add(_new_row(call.account, call.body))
+        wanted, made = _new_row(call.account, call.body), call.once.made(_Made)
+        if made is not None:
+            row = await self._rows.find(call.account.id, made.id) or _gone(wanted, made)
+            return self._added(row, new=made.new)
+        row, new = await self._rows.add(wanted, lambda row, new: call.once.receipt(_made(row, new)))
+        return self._added(row, new=new)
+
+    def _added(self, row: Suppression, *, new: bool) -> Response:
         if not new:
             return json_answer(row)
         return json_answer(row, 201, {"Location": f"{self._base_url}{_PATH}/{row.id}"})
@@ -298,6 +314,25 @@ def _new_row(account: Account, wanted: SuppressionIn) -> NewSuppression:
         id=new_id(),
         email=address.raw,
         note=wanted.note,
+    )
+
+
+def _made(row: Suppression, new: bool) -> _Made:
+    return _Made(parse_id(row.id), row.created_at, new)
+
+
+def _gone(wanted: NewSuppression, made: _Made) -> Suppression:
+    """A row that was deleted since: what was written in it went with it."""
+    return Suppression(
+        id=written(made.id),
+        email=None,
+        reason=wanted.reason,
+        scope=wanted.scope,
+        topic=wanted.topic or None,
+        origin=wanted.origin,
+        note=None,
+        message_id=None,
+        created_at=made.created_at,
     )
 
 
