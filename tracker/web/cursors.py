@@ -26,11 +26,17 @@ class Cursors:
         try:
             payload = read(self._keyring, Purpose.CURSOR, cursor, _LONGEST)
         except BadToken:
-            raise Problem("bad-cursor", "Give back next_cursor as it was.") from None
+            raise _no_cursor() from None
         owner, last, digest = payload[1:9], payload[9 : 9 + _ID_BYTES], payload[9 + _ID_BYTES :]
-        if owner != account or digest != _digest(question):
+        if owner != account:
+            raise _no_cursor()
+        if digest != _digest(question):
             raise Problem("bad-cursor", "This cursor belongs to another question: keep the filters as they were.")
         return last
+
+
+def _no_cursor() -> Problem:
+    return Problem("bad-cursor", "Give back next_cursor as it was.")
 
 
 def _digest(question: bytes) -> bytes:
