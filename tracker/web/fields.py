@@ -25,6 +25,15 @@ LAST_SEQUENCE = 2**63 - 1
 
 _NAME = {"minLength": 1, "maxLength": LONGEST_NAME, "pattern": r"^[^/\u0000-\u001f\u007f-\u009f]+$"}
 
+_STORABLE = {"pattern": r"^[^\u0000]*$"}
+
+
+def text(description: str, *, longest: int, shortest: int = 0) -> Meta:
+    """Of a text of the customer's own."""
+    least = {"minLength": shortest} if shortest else {}
+    return Meta(description=description, extra_json_schema={**least, "maxLength": longest, **_STORABLE})
+
+
 NAME_SCHEMA = {"type": "string", **_NAME}
 """Of the name of a campaign or a topic."""
 
@@ -46,7 +55,7 @@ ExternalId = Annotated[
     str,
     Meta(
         description="Your own name for the recipient.",
-        extra_json_schema={"minLength": 1, "maxLength": LONGEST_EXTERNAL_ID},
+        extra_json_schema={"minLength": 1, "maxLength": LONGEST_EXTERNAL_ID, **_STORABLE},
         examples=["crm-42"],
     ),
 ]
@@ -54,14 +63,14 @@ ExternalId = Annotated[
 ID_SCHEMA = {"type": "string", "format": "uuid"}
 """Of an id of ours."""
 
-MetadataValue = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_METADATA_VALUE})]
+MetadataValue = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_METADATA_VALUE, **_STORABLE})]
 Metadata = Annotated[
     dict[str, MetadataValue | int | float | bool | None],
     Meta(
         description="Comes back with every event.",
         extra_json_schema={
             "maxProperties": MOST_METADATA,
-            "propertyNames": {"minLength": 1, "maxLength": LONGEST_METADATA_KEY},
+            "propertyNames": {"minLength": 1, "maxLength": LONGEST_METADATA_KEY, **_STORABLE},
         },
     ),
 ]

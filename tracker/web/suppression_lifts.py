@@ -14,6 +14,7 @@ from ..storage.accounts import Account
 from ..storage.suppression_rows import SuppressionRows
 from ..workers.writer import EventWriter
 from .bodies import KIB, JsonBody
+from .fields import text
 from .names import text_flaw
 from .operations import Answer, Call, Endpoint, Operation
 from .problems import Flaw, Problem, flawed
@@ -24,16 +25,14 @@ _LONGEST_METHOD = 100
 _LONGEST_EVIDENCE = 2_000
 
 
-def _text(description: str, longest: int) -> msgspec.Meta:
-    return msgspec.Meta(description=description, extra_json_schema={"minLength": 1, "maxLength": longest})
-
-
 class LiftIn(msgspec.Struct, forbid_unknown_fields=True):
     """A consent that a person gave."""
 
     consented_at: Time
-    method: Annotated[str, _text("By what way it was given, such as “sign-up form”.", _LONGEST_METHOD)]
-    evidence: Annotated[str, _text("Where its proof is.", _LONGEST_EVIDENCE)]
+    method: Annotated[
+        str, text("By what way it was given, such as “sign-up form”.", shortest=1, longest=_LONGEST_METHOD)
+    ]
+    evidence: Annotated[str, text("Where its proof is.", shortest=1, longest=_LONGEST_EVIDENCE)]
 
 
 _LIFT = Operation(

@@ -5,7 +5,6 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 from starlette.responses import Response
 
 from ..domain.addresses import InvalidAddress, address_key, canonical, read_address
@@ -17,7 +16,7 @@ from ..storage.suppression_rows import NewSuppression, SuppressionRows
 from .answers import json_answer, next_link
 from .bodies import KIB, JsonBody
 from .cursors import Cursors
-from .fields import After, Email, Limit, Topic
+from .fields import After, Email, Limit, Topic, text
 from .names import checked_name, text_flaw
 from .operations import Answer, Call, Endpoint, Operation
 from .problems import Flaw, Problem, flawed, invalid
@@ -40,7 +39,7 @@ class SuppressionIn(msgspec.Struct, forbid_unknown_fields=True):
     email: Email
     reason: Reason
     topic: Topic | None = None
-    note: Annotated[str, Meta(description="Your own.", extra_json_schema={"maxLength": _LONGEST_NOTE})] | None = None
+    note: Annotated[str, text("Your own.", longest=_LONGEST_NOTE)] | None = None
 
 
 class SuppressionSearch(msgspec.Struct, forbid_unknown_fields=True):
