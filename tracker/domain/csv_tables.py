@@ -54,6 +54,8 @@ class CsvTable:
     def read(self, lines: Iterable[Line]) -> Iterator[Record | BadLine]:
         """The records that are complete with these lines; empty ones are left out. Raises :class:`NoHeader`."""
         for line in lines:
+            if line.text and not self._open and line.text.isspace():
+                continue
             yield from self._work_off(deque((line,)))
 
     def end(self) -> Iterator[Record | BadLine]:

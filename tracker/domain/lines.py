@@ -7,7 +7,7 @@ LONGEST_LINE: Final = 64 * 1024
 """Bytes of a line that is read."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_WHOLE_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r)")
+_END = re.compile(rb"\r\n|\n|\r")
 
 
 class NotText(ValueError):
@@ -42,14 +42,14 @@ class Lines:
 
     def feed(self, data: bytes) -> list[Line]:
         """The lines that are complete with these bytes. Raises :class:`NotText`."""
-        waiting, lines, end = self._rest + data, [], 0
-        for match in _WHOLE_LINE.finditer(waiting):
+        waiting, lines, start = self._rest + data, [], 0
+        for match in _END.finditer(waiting):
             # The second half of the line's end may be still to come.
             if match.end() == len(waiting) and waiting.endswith(b"\r"):
                 break
-            lines.append(self._line(match[0]))
-            end = match.end()
-        self._rest = waiting[end:]
+            lines.append(self._line(waiting[start : match.end()]))
+            start = match.end()
+        self._rest = waiting[start:]
         if len(self._rest) > LONGEST_LINE:
             self._overflowing, self._rest = True, b"\r" if self._rest.endswith(b"\r") else b""
         return lines

@@ -11,7 +11,7 @@ from .suppression_rows import NewSuppression, Write
 
 _SQL = load_statements("suppression_imports")
 
-MOST_ROWS: Final = 256
+MOST_ROWS: Final = 128
 """Rows of one slice. One statement writes and one numbers them: more would be two, which number from the same start."""
 
 
