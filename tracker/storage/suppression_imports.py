@@ -5,9 +5,9 @@ from typing import Final
 
 import msgspec
 
-from .database import Change, Database
+from .database import Change, Database, Write
 from .statements import load_statements
-from .suppression_rows import NewSuppression, Write
+from .suppression_rows import NewSuppression
 
 _SQL = load_statements("suppression_imports")
 

@@ -3,19 +3,31 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
+from msgspec import Meta
 
 from ..domain.addresses import InvalidAddress, address_key, hashed_address_key, read_address
 from ..domain.csv_tables import CsvTable, Record
 from ..domain.ids import new_id
 from ..domain.lines import BadLine, Line, Lines
-from ..domain.suppressions import LONGEST_NOTE, ORIGINS, PERSONAL_REASONS, REASONS, SCOPES
-from ..domain.times import BadTime, parse_time
+from ..domain.suppressions import (
+    LONGEST_NOTE,
+    ORIGINS,
+    PERSONAL_REASONS,
+    REASONS,
+    SCOPES,
+    Note,
+    Origin,
+    Reason,
+    Scope,
+)
+from ..domain.times import BadTime, Time, parse_time
 from ..storage.accounts import Account
 from ..storage.suppression_rows import NewSuppression
 from .bodies import flaw_in
+from .fields import Email, Topic
 from .names import name_flaw, text_flaw
 from .suppression_questions import BadWord, one_of
 
@@ -23,16 +35,18 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class ImportedRow(msgspec.Struct):
-    """A line as it was given; an empty text is as good as none. What else it holds is left out."""
+    """A line of an import: email or sha256, and the rest as far as it is known. Other columns are left out."""
 
-    email: str | None = None
-    sha256: str | None = None
-    reason: str | None = None
-    scope: str | None = None
-    topic: str | None = None
-    origin: str | None = None
-    note: str | None = None
-    created_at: str | None = None
+    email: Email | None = None
+    sha256: Annotated[str, Meta(description="Of the canonical form of an address, in hexadecimal digits.")] | None = (
+        None
+    )
+    reason: Reason | None = None
+    scope: Scope | None = None
+    topic: Topic | None = None
+    origin: Origin | None = None
+    note: Note | None = None
+    created_at: Time | None = None
 
 
 COLUMNS = ImportedRow.__struct_fields__

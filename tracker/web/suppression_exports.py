@@ -56,6 +56,20 @@ class ExportQuery(SuppressionsFilter, frozen=True):
     format: Annotated[str, word(*_FORMATS, description="How the file is written.")] = "csv"
 
 
+_EXAMPLE = written_record(Suppression.__struct_fields__) + written_record(
+    [
+        "01935f2e-7c11-7cc2-b0f5-5d9f8ac7a9d1",
+        "Ada@Example.com",
+        "manual",
+        "topic",
+        "offers",
+        "customer",
+        "asked by phone",
+        "",
+        "2026-11-22T10:00:00.000Z",
+    ]
+)
+
 _EXPORT = Operation(
     name="export_suppressions",
     subject="Suppressions",
@@ -74,6 +88,7 @@ _EXPORT = Operation(
             content=str,
             media_type="text/csv",
             headers=["Content-Disposition"],
+            example=_EXAMPLE,
         )
     ],
 )

@@ -77,7 +77,7 @@ class UploadBody:
 
     limit = 16 * MIB
     required = True
-    content: Mapping[str, Any] = {"text/csv": str, "application/x-ndjson": ImportedRow}
+    content: Mapping[str, Any] = dict.fromkeys(_KINDS, ImportedRow)
     parts: Sequence[Any] = ()
     example = None
 

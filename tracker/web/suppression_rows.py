@@ -1,16 +1,14 @@
 """Suppressions row by row: listed, searched, added, deleted; and the log of what changed."""
 
 import time
-from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 from starlette.responses import Response
 
 from ..domain.addresses import InvalidAddress, address_key, canonical, read_address
 from ..domain.ids import new_id, parse_id, written
-from ..domain.suppressions import LONGEST_NOTE, REASONS, Reason, Suppression, is_final
+from ..domain.suppressions import LONGEST_NOTE, REASONS, Note, Reason, Suppression, is_final
 from ..storage.accounts import Account
 from ..storage.suppression_changes import SuppressionChange, SuppressionChanges
 from ..storage.suppression_rows import NewSuppression, SuppressionRows
@@ -39,7 +37,7 @@ class SuppressionIn(msgspec.Struct, forbid_unknown_fields=True):
     email: Email
     reason: Reason
     topic: Topic | None = None
-    note: Annotated[str, Meta(description="Your own.", extra_json_schema={"maxLength": LONGEST_NOTE})] | None = None
+    note: Note | None = None
 
 
 class SuppressionSearch(msgspec.Struct, forbid_unknown_fields=True):
