@@ -15,6 +15,7 @@ import pytest
 from tests.web.serving import BASE_URL, Customer, Served, click_of, client_of, serving
 from tests.web.test_suppression_lifts import consent, past
 from tests.web.test_suppression_rows import rows_of
+from tracker.domain.audit import ACTIONS
 from tracker.domain.verdicts import _VALUES
 from tracker.web.event_questions import EventSearch
 from tracker.web.problems import TYPES
@@ -176,7 +177,7 @@ def cells_of(lines: list[str]) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("document", "fewest"), [(DOCUMENT, 9), (ACCOUNT, 4), (LISTS, 9)], ids=["api", "account", "lists"]
+    ("document", "fewest"), [(DOCUMENT, 9), (ACCOUNT, 5), (LISTS, 9)], ids=["api", "account", "lists"]
 )
 async def test_every_example_gets_the_answer_it_shows(tmp_path: Path, document: str, fewest: int) -> None:
     """All of them: no command is left out, and no answer is shown that nothing gives."""
@@ -194,9 +195,9 @@ async def test_every_example_gets_the_answer_it_shows(tmp_path: Path, document: 
     assert shown == len(_ANSWER.findall(document))
 
 
-def rows(head: str) -> list[tuple[str, ...]]:
+def rows(head: str, document: str = DOCUMENT) -> list[tuple[str, ...]]:
     """The rows of the table under this head."""
-    _, _, rest = DOCUMENT.partition(f"{head}\n")
+    _, _, rest = document.partition(f"{head}\n")
     lines = rest.split("\n\n")[0].splitlines()[1:]
     assert lines, head
     return [tuple(cell.strip(" `") for cell in line.strip("|").split("|")) for line in lines]
@@ -219,6 +220,11 @@ def test_verdicts_are_those_of_the_code() -> None:
     """Each class with its value, and the one for people."""
     table = {name: value for name, value, _ in rows("| class | value | what was seen |")}
     assert table == {"null": "human", **_VALUES}
+
+
+def test_actions_are_those_of_the_code() -> None:
+    """Each with its words."""
+    assert rows("| action | what was done |", ACCOUNT) == list(ACTIONS.items())
 
 
 async def test_every_route_is_in_a_document(tmp_path: Path) -> None:

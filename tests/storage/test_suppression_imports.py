@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage.databases import Databases, sqlite
-from tests.storage.samples import ACCOUNT, ADDRESS_KEY, NOW, OTHER_ACCOUNT, an_opt_out, open_journal, rows_of
+from tests.storage.samples import ACCOUNT, ADDRESS_KEY, NOW, OTHER_ACCOUNT, an_entry, an_opt_out, open_journal, rows_of
 from tests.storage.test_suppression_rows import a_row, log_of, store
 from tracker.domain.ids import new_id, written
 from tracker.storage.database import Change, Unavailable
@@ -61,8 +61,8 @@ async def test_numbers_have_no_holes_among_other_changes(databases: Databases) -
     async def one_by_one(account: bytes) -> None:
         for number in range(900, 920):
             row = some(1, first=number, account=account)[0]
-            await store(databases).add(row)
-            await store(databases).delete(account, row.id, at=NOW)
+            await store(databases).add(row, an_entry)
+            await store(databases).delete(account, row.id, an_entry, at=NOW)
             await journal.append([an_opt_out(account=account, address_key=number.to_bytes(16, "little"))])
 
     async with asyncio.TaskGroup() as group:

@@ -5,6 +5,8 @@ from typing import Final
 
 import msgspec
 
+from ..domain.audit import AuditEntry
+from .audit import recorded_in_inbox
 from .database import Change, Database, Write
 from .statements import load_statements
 from .suppression_rows import NewSuppression
@@ -22,10 +24,11 @@ class SuppressionImports:
         self._database = database
         self._write = write
 
-    async def add(self, rows: Sequence[NewSuppression], *, at: int) -> int:
+    async def add(self, rows: Sequence[NewSuppression], entry: AuditEntry | None = None, *, at: int) -> int:
         """Make a slice of one account durable, all or none, and give how many of its rows are new.
 
-        What stands already stays as it is. ``at`` is the time of the log's entries, in Unix milliseconds.
+        What stands already stays as it is. ``entry`` goes into the audit trail with them. ``at`` is the time of the
+        log's entries, in Unix milliseconds.
         """
         if len(rows) > MOST_ROWS:
             raise ValueError(f"a slice has at most {MOST_ROWS} rows")
@@ -36,6 +39,7 @@ class SuppressionImports:
             Change(_SQL["insert_imported"], [msgspec.structs.asdict(row) for row in rows]),
             Change(_SQL["record_imported"], made),
             Change(_SQL["count_imported"], made),
+            *([recorded_in_inbox(entry)] if entry is not None else []),
         )
         found = await self._database.fetch(_SQL["found"], account_id=rows[0].account_id, ids=[row.id for row in rows])
         return len(found)

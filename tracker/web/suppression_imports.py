@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..domain.audit import AuditEntry
 from ..domain.csv_tables import NoHeader
 from ..domain.lines import BadLine, NotText
 from ..domain.suppressions import REASONS, Reason
@@ -94,6 +95,7 @@ _IMPORT = Operation(
     method="POST",
     path="/v1/suppressions/import",
     scope="suppressions:write",
+    audit="suppressions.imported",
     summary="Import suppressions",
     description="A table (text/csv) or an object a line (application/x-ndjson), in UTF-8: email or sha256, and reason, "
     "topic, note, created_at, origin. Bad lines are told and fail no other. What stands already stays as it is: the "
@@ -134,18 +136,22 @@ class SuppressionImportsApi:
     async def take_in(self, call: Call[ImportQuery, Upload]) -> Response:
         """200 with a report, whatever the lines hold; what was reported as added is on stable storage."""
         upload, report = call.body, Report()
+        # Of the whole import one entry, in the transaction of its first slice.
+        entries = iter([call.entry(None)])
         judge = Judge(call.account, _reason(call.query.reason), time.time_ns() // 1_000_000)
         try:
             async for data in upload.pieces:
-                await self._store(await asyncio.to_thread(_judged, judge, upload.rows, data), report)
-            await self._store(await asyncio.to_thread(_judged, judge, upload.rows, None), report)
+                await self._store(await asyncio.to_thread(_judged, judge, upload.rows, data), report, entries)
+            await self._store(await asyncio.to_thread(_judged, judge, upload.rows, None), report, entries)
         except NotText as error:
             raise Problem("not-text", f"Of the body, {error}.", line=error.line) from None
         except NoHeader as error:
             raise flawed([Flaw("#", str(error))]) from None
         return json_answer(report)
 
-    async def _store(self, found: Iterable[NewSuppression | BadLine], report: Report) -> None:
+    async def _store(
+        self, found: Iterable[NewSuppression | BadLine], report: Report, entries: Iterator[AuditEntry]
+    ) -> None:
         rows: list[NewSuppression] = []
         flaws: list[BadLine] = []
         for one in found:
@@ -158,7 +164,8 @@ class SuppressionImportsApi:
             part = rows[start : start + MOST_ROWS]
             async with self._turn:
                 began = time.monotonic()
-                report.take_in(len(part), await self._imports.add(part, at=time.time_ns() // 1_000_000))
+                at = time.time_ns() // 1_000_000
+                report.take_in(len(part), await self._imports.add(part, next(entries, None), at=at))
                 # As long again: half of the time of the disk is for those who wait for an answer.
                 await asyncio.sleep(time.monotonic() - began)
 
