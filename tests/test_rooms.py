@@ -25,7 +25,8 @@ ROOMS_TO_THE_LEFT = {
 FENCES = {
     "starlette": {"web", "app.py"},
     "aiosqlite": {"storage/sqlite.py"},
-    "sqlite3": {"storage/sqlite.py"},
+    "sqlite3": {"storage/sqlite.py", "storage/snapshots.py"},
+    "tarfile": {"storage/archives.py"},
     "asyncpg": {"storage/postgresql.py"},
     "aiosql": {"storage/statements.py"},
     "httpx": {"demo", "workers/transport.py", "client.py"},

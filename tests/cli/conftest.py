@@ -69,3 +69,24 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         return Ran(status or 0, said.out, said.err)
 
     return ran
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Callable[[], Path]:
+    """Goes to another, empty folder."""
+
+    def go() -> Path:
+        there = tmp_path / "there"
+        there.mkdir()
+        monkeypatch.chdir(there)
+        return there
+
+    return go
+
+
+@pytest.fixture
+def backup(run: Run, folder: Path) -> Path:
+    """A backup of an installation with one account, without keys."""
+    assert run("account", "create", "Larkspur").status == 0
+    assert run("backup", "backup.tar").status == 0
+    return folder / "backup.tar"

@@ -4,9 +4,13 @@ Usage: ``python broken.py WHICH serve --port 0``.
 """
 
 import asyncio
+import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,9 +19,12 @@ from tracker import app
 from tracker.cli import main
 from tracker.domain.events import Entry
 from tracker.domain.receipts import Receipt
+from tracker.storage import backups
+from tracker.storage.installation import Files
 from tracker.storage.messages import Messages, NewMessage
 from tracker.storage.projections import Projection, Projections
 from tracker.storage.receipts import kept
+from tracker.storage.snapshots import Progress, Snapshot, snapshot
 from tracker.storage.suppressions import Standing, Suppressions
 from tracker.workers.writer import EventWriter
 
@@ -83,9 +90,51 @@ def keeps_receipts_apart() -> None:
     Messages.add = add_apart  # type: ignore[method-assign]
 
 
+def copies_main_first() -> None:
+    """A backup holds the main file as it was some time before the inbox."""
+    backups.snapshot = partial(_one_after_the_other, "main")  # type: ignore[attr-defined]
+
+
+def copies_main_later() -> None:
+    """A backup holds the main file as it is some time after the inbox."""
+    backups.snapshot = partial(_one_after_the_other, "inbox")  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _one_after_the_other(first: str, files: Files) -> Iterator[Snapshot]:
+    early = files.main.with_name(f"early.{first}")
+    with snapshot(files) as held:
+        held.copy(first, early, lambda *_: None)
+    # So long that the worker projects and the server trims.
+    time.sleep(3 * _LATER_S)
+    with snapshot(files) as held:
+        copy = held.copy
+
+        def moved(part: str, to: Path, progress: Progress) -> None:
+            if part == first:
+                early.rename(to)
+            else:
+                copy(part, to, progress)
+
+        held.copy = moved  # type: ignore[method-assign]
+        yield held
+
+
+def copies_files() -> None:
+    """A backup holds the files as ``cp`` finds them, without what is in their logs."""
+
+    def copy(self: Snapshot, part: str, to: Path, progress: Progress) -> None:
+        shutil.copyfile(self._connections[part].execute("pragma database_list").fetchone()[2], to)
+
+    Snapshot.copy = copy  # type: ignore[method-assign]
+
+
 PROMISES = {
     "answers-before-the-commit": answers_before_the_commit,
     "keeps-receipts-apart": keeps_receipts_apart,
+    "copies-files": copies_files,
+    "copies-main-first": copies_main_first,
+    "copies-main-later": copies_main_later,
     "moves-its-mark-later": moves_its_mark_later,
     "remembers-checks": remembers_checks,
 }

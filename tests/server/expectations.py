@@ -1,7 +1,9 @@
 """What is expected of a server in trouble, in sentences that several tests share."""
 
+from collections.abc import Sequence
+
 from tests.server.harness import Account, Server
-from tests.server.ledger import Ledger, faults
+from tests.server.ledger import Fault, Ledger, faults
 from tests.server.load import Client, Mail
 from tests.server.stored import read_stored
 from tests.server.wire import Answer
@@ -57,6 +59,20 @@ async def expect_nothing_lost(server: Server, ledger: Ledger) -> None:
     """All that was promised is there, once, and so are the clicks that were led on."""
     await server.caught_up()
     assert faults(ledger, read_stored(server.main, server.inbox)) == []
+
+
+async def wrongly_answered(server: Server, accounts: Sequence[Account], ledger: Ledger) -> list[Fault]:
+    """Whom the check would let be written to after leaving, and whom it would not who never left."""
+    found = []
+    left = {deed.name for deed in ledger.acknowledged("unsubscribed")}
+    tried = {deed.name for deed in ledger.sent("unsubscribed")}
+    for account in accounts:
+        made = [deed.name for deed in ledger.acknowledged("message") if deed.account == account.id]
+        async with Client(server.port, ledger) as mailer:
+            allowed = {name for name, yes in zip(made, await mailer.check(account, made), strict=True) if yes}
+        found += [Fault("allowed after leaving", name) for name in sorted(allowed & left)]
+        found += [Fault("refused who never left", name) for name in sorted({*made} - allowed - tried)]
+    return found
 
 
 async def expect_a_good_end(server: Server) -> None:

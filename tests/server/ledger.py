@@ -1,5 +1,6 @@
 """What was sent and what came of it, written down outside the server, to be compared with what it stored."""
 
+import copy
 import time
 from collections import Counter
 from typing import NamedTuple
@@ -66,6 +67,14 @@ class Ledger:
         if kind != "clicked":
             return {deed for deed in self._acknowledged if deed.kind == kind}
         return {deed for deed, at in self._led_on.items() if self._outlived or not self._failing(at)}
+
+    def as_of_now(self) -> "Ledger":
+        """What has been promised so far, while this one goes on."""
+        return copy.deepcopy(self)
+
+    def may_hold(self, other: "Ledger") -> None:
+        """The server may also have heard of what the other ledger sent."""
+        self._sent |= other._sent
 
     @property
     def acknowledgements(self) -> int:

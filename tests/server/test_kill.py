@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.expectations import expect_a_good_end, expect_nothing_lost
+from tests.server.expectations import expect_a_good_end, expect_nothing_lost, wrongly_answered
 from tests.server.harness import Account, Server, broken, until
-from tests.server.ledger import KINDS, Fault, Ledger, faults
-from tests.server.load import Client, Load
+from tests.server.ledger import KINDS, Ledger, faults
+from tests.server.load import Load
 from tests.server.stored import Deed, read_stored, rows_of
 
 pytestmark = [pytest.mark.fault, pytest.mark.anyio]
@@ -58,20 +58,6 @@ async def kill_under_load(
             back_after_s.append(await kill(server))
         await load.grows(by=_FEWEST)
     return back_after_s
-
-
-async def wrongly_answered(server: Server, accounts: Sequence[Account], ledger: Ledger) -> list[Fault]:
-    """Whom the check would let be written to after leaving, and whom it would not who never left."""
-    found = []
-    left = {deed.name for deed in ledger.acknowledged("unsubscribed")}
-    tried = {deed.name for deed in ledger.sent("unsubscribed")}
-    for account in accounts:
-        made = [deed.name for deed in ledger.acknowledged("message") if deed.account == account.id]
-        async with Client(server.port, ledger) as mailer:
-            allowed = {name for name, yes in zip(made, await mailer.check(account, made), strict=True) if yes}
-        found += [Fault("allowed after leaving", name) for name in sorted(allowed & left)]
-        found += [Fault("refused who never left", name) for name in sorted({*made} - allowed - tried)]
-    return found
 
 
 @pytest.mark.parametrize("kills", [8, pytest.param(50, marks=pytest.mark.long)])

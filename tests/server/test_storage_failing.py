@@ -1,8 +1,5 @@
 """Storage fails while the server runs: the reader is led on, nothing is promised that is not kept, and it heals."""
 
-import contextlib
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from tests.server.expectations import (
     expect_nothing_lost,
     expect_nothing_promised,
 )
+from tests.server.filler import Filler
 from tests.server.harness import Server
 from tests.server.ledger import Ledger
 from tests.server.load import Client, Load, make_mails
@@ -24,37 +22,6 @@ from tests.server.locks import locked
 pytestmark = [pytest.mark.fault, pytest.mark.anyio]
 
 _HEALED_WITHIN_S = 10.0
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk of its own, of 48 MB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode != 0:
-        pytest.skip(f"cannot mount a small disk to fill, which needs root: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-class Filler:
-    """Takes all the space there is on a disk, and gives it back."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "filler"
-
-    def fill(self) -> None:
-        """Take what is free, also what has become free since."""
-        with self._path.open("ab", buffering=0) as file:
-            for size in (1 << 20, 1 << 12):
-                with contextlib.suppress(OSError):
-                    while file.write(bytes(size)):
-                        pass
-
-    def free(self) -> None:
-        """Give it all back."""
-        self._path.unlink()
 
 
 def well(state: dict[str, Any]) -> bool:

@@ -8,6 +8,7 @@ import click
 from .. import __version__
 from .account_options import account_confirm, account_limit, account_list, account_set, account_show
 from .accounts import account, key
+from .backup import backup, restore
 from .blocks import block, blocks, unblock
 from .demo import demo
 from .errors import reported
@@ -28,7 +29,21 @@ def tracker() -> None:
 for option in (account_list, account_show, account_set, account_confirm, account_limit):
     account.add_command(option)
 
-for command in (serve, demo, migrate, check, account, key, rotate_keys, block, unblock, blocks, worker):
+for command in (
+    serve,
+    demo,
+    migrate,
+    check,
+    account,
+    key,
+    rotate_keys,
+    backup,
+    restore,
+    block,
+    unblock,
+    blocks,
+    worker,
+):
     tracker.add_command(command)
 
 

@@ -8,10 +8,11 @@ import click
 
 from ..domain.keys import BadKeyring
 from ..settings import BadSetting
+from ..storage.archives import BadBackup
 from ..storage.database import BadDatabase, Unavailable
 from ..storage.locks import Locked
 
-EXPECTED = (BadSetting, BadKeyring, BadDatabase, Unavailable, Locked)
+EXPECTED = (BadSetting, BadKeyring, BadBackup, BadDatabase, Unavailable, Locked)
 
 
 @contextmanager

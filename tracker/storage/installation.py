@@ -55,6 +55,16 @@ class Files(NamedTuple):
         files = {"main": self.main, "inbox": self.inbox}
         return {**files, **{f"{name}_wal": path.with_name(f"{path.name}-wal") for name, path in files.items()}}
 
+    @property
+    def restoring(self) -> Path:
+        """Where a restore keeps its files until they are in their places."""
+        return self.main.with_name(f"{self.main.name}.restore")
+
+    @property
+    def restore_mark(self) -> Path:
+        """There while files are being put in their places, when nobody may open any."""
+        return self.restoring / "mark.json"
+
     def main_database(self) -> SQLite:
         """The main file; its readers see the tables of the inbox too."""
         return SQLite(self.main, attached=self.inbox, patience_ms=2_000)
@@ -94,13 +104,14 @@ async def prepare(files: Files, secrets: Mapping[int, bytes] | None, signing: in
     key that an operator wants to sign. Raises ``BadDatabase`` or
     ``BadKeyring`` for what no waiting repairs.
     """
+    _refuse_half_restored(files)
     new = not files.main.exists()
     try:
         async with SQLite(files.main, readers=1, patience_ms=10_000) as main:
             applied = await _migrated(main, "main", files.main)
             inhabited = await Accounts(main).any()
             if inhabited and not files.inbox.exists():
-                raise BadDatabase(_strange_inbox(files, "is missing"))
+                raise BadDatabase(strange_inbox(files, "is missing"))
             async with SQLite(files.inbox, readers=1, patience_ms=10_000) as inbox:
                 await _join(main, inbox, files)
                 applied += await _migrated(inbox, "inbox", files.inbox)
@@ -115,11 +126,7 @@ async def refuse_unready(files: Files) -> None:
 
     Raises ``BadDatabase`` where there is none, or one of another release.
     """
-    if not files.main.exists():
-        raise BadDatabase(
-            f"there is no database {files.main}: TRACKER_DATABASE_URL names it, and "
-            "tracker serve or tracker account create makes it"
-        )
+    refuse_unusable(files)
     async with SQLite(files.main, readers=1, patience_ms=10_000) as main:
         try:
             found = await migrations.version(main, "main")
@@ -129,6 +136,23 @@ async def refuse_unready(files: Files) -> None:
     if found < known:
         raise BadDatabase(
             f"the schema of {files.main} is version {found}, this release brings {known}: run tracker migrate first"
+        )
+
+
+def refuse_unusable(files: Files) -> None:
+    """Raises ``BadDatabase`` where there is no installation, or one that is half restored."""
+    _refuse_half_restored(files)
+    if not files.main.exists():
+        raise BadDatabase(
+            f"there is no database {files.main}: TRACKER_DATABASE_URL names it, and "
+            "tracker serve or tracker account create makes it"
+        )
+
+
+def _refuse_half_restored(files: Files) -> None:
+    if files.restore_mark.exists():
+        raise BadDatabase(
+            f"a restore of {files.main} was interrupted: finish it by running the same tracker restore again"
         )
 
 
@@ -149,10 +173,11 @@ async def _join(main: Database, inbox: Database, files: Files) -> None:
     if theirs is None and ours is not None and not await Accounts(main).any():
         await _claim(inbox, "inbox", ours)
     if ours is None or await _id_of(inbox, "inbox") != ours:
-        raise BadDatabase(_strange_inbox(files, "belongs to another installation"))
+        raise BadDatabase(strange_inbox(files, "belongs to another installation"))
 
 
-def _strange_inbox(files: Files, what: str) -> str:
+def strange_inbox(files: Files, what: str) -> str:
+    """What to say of an inbox that is not the one of this installation."""
     return (
         f"{files.inbox} {what}, and {files.main} cannot be served without its own: it holds opt-outs. "
         "Put back the two files that belong together"

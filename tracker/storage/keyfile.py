@@ -10,6 +10,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from ..domain.keys import LAST_KEY_NUMBER, BadKeyring, Key, new_secret
+from .durable import give_to_owner_of, sync_folder
 
 
 def parse_keys(text: str) -> dict[int, Key]:
@@ -102,25 +103,12 @@ def _written_aside(path: Path, keys: Mapping[int, Key]) -> Iterator[Path]:
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="ascii") as file:
-            _give_to_owner_of(path, handle)
+            if path.exists():
+                give_to_owner_of(path, handle)
             file.write(written_keys(keys))
             file.flush()
             os.fsync(handle)
         yield draft
     finally:
         draft.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _give_to_owner_of(path: Path, handle: int) -> None:
-    """Root may rotate the keys of a server that runs as somebody else, who has to read them at its next start."""
-    if path.exists() and (owner := path.stat()).st_uid != os.geteuid():
-        os.fchown(handle, owner.st_uid, owner.st_gid)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(path.parent)

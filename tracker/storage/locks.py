@@ -15,10 +15,12 @@ class FileLock:
     """An advisory lock on a file of its own.
 
     Never on the database file itself: closing any handle of that drops SQLite's own locks of this process.
+    ``held_means`` is what to say when another process holds it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, held_means: str | None = None) -> None:
         self.path = path
+        self._held_means = held_means or f"{path} is locked by another process"
 
     def __enter__(self) -> Self:
         """Raises :class:`Locked` at once when another process holds it."""
@@ -27,7 +29,7 @@ class FileLock:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._handle)
-            raise Locked(f"{self.path} is locked by another process") from error
+            raise Locked(self._held_means) from error
         return self
 
     def __exit__(

@@ -35,15 +35,20 @@ async def migrate(database: Database, part: str) -> list[str]:
     """
     await database.change(_SQL["create_versions"])
     await database.change(_SQL["create_installations"])
-    known = migrations(part)
     current = await version(database, part)
-    if current > len(known):
+    refuse_newer(part, current)
+    missing = migrations(part)[current:]
+    return [f"{part}/{migration.name}" for migration in missing if await _apply(database, part, migration)]
+
+
+def refuse_newer(part: str, current: int) -> None:
+    """Raises :class:`NewerSchema` when a part of this version knows more than this release."""
+    known = len(migrations(part))
+    if current > known:
         raise NewerSchema(
-            f"the schema of the {part} database is version {current}, this release knows {len(known)}: "
+            f"the schema of the {part} database is version {current}, this release knows {known}: "
             "install the release that wrote it, or a later one"
         )
-    missing = known[current:]
-    return [f"{part}/{migration.name}" for migration in missing if await _apply(database, part, migration)]
 
 
 async def version(database: Database, part: str) -> int:
