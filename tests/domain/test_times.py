@@ -67,7 +67,8 @@ def test_order_of_texts_is_the_order_of_times(one: int, other: int) -> None:
         ("1990-12-31T15:59:60.75-08:00", unix(1991, 1, 1) - 1),
         ("9999-12-31T23:59:59.999Z", LAST),
         ("0001-01-01T00:00:00Z", FIRST),
-        ("0001-01-01T00:00:00+23:59", FIRST - (23 * 60 + 59) * 60_000),
+        ("0001-01-01T23:59:00+23:59", FIRST),
+        ("9999-12-31T00:00:59.999-23:59", LAST),
     ],
 )
 def test_forms_of_rfc_3339_are_read(text: str, milliseconds: int) -> None:
@@ -107,6 +108,8 @@ def test_forms_of_rfc_3339_are_read(text: str, milliseconds: int) -> None:
         "2026-01-32T10:00:00Z",
         "2026-01-00T10:00:00Z",
         "0000-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+00:01",
+        "9999-12-31T23:59:59-00:01",
         "+2026-11-22T10:00:00Z",
         "-026-11-22T10:00:00Z",
         "12026-11-22T10:00:00Z",
@@ -122,6 +125,6 @@ def test_anything_else_is_refused(text: str) -> None:
 
 @given(st.text() | st.from_regex(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z"))
 def test_no_text_makes_reading_fail_otherwise(text: str) -> None:
-    """A number or :class:`BadTime`, whatever a stranger writes."""
+    """A number that can be written back or :class:`BadTime`, whatever a stranger writes."""
     with contextlib.suppress(BadTime):
-        assert FIRST - 86_400_000 < parse_time(text) < LAST + 86_400_000
+        assert FIRST <= parse_time(text) <= LAST

@@ -203,6 +203,7 @@ async def test_what_is_wrong_is_pointed_at(resident: Customer, changes: dict[str
 EDGES: dict[str, dict[str, Any]] = {
     "a campaign of 100 characters": {"campaign": "ä" * 100},
     "a campaign that is shorter in NFC": {"campaign": "a\u0308" * 100},
+    "a campaign typed with four characters for each": {"campaign": "\u03b1\u0313\u0300\u0345" * 100},
     "a topic of 100 characters": {"topic": "t" * 100},
     "an external id of 200": {"recipient": {"email": EMAIL, "external_id": "x" * 200}},
     "20 entries of metadata": {"metadata": {f"k{n}": 1 for n in range(20)}},

@@ -42,6 +42,7 @@ FLAWED: dict[str, tuple[Any, str | None, str]] = {
     "no id": ({"sent_at": TIME}, None, "/id"),
     "a number for a time": ({"id": "x", "sent_at": 1}, "x", "/sent_at"),
     "a time without its offset": ({"id": "x", "sent_at": "2026-11-22T10:00:00"}, "x", "/sent_at"),
+    "before the time of computers": ({"id": "x", "sent_at": "1969-12-31T23:59:59Z"}, "x", "/sent_at"),
     "before the first year": ({"id": "x", "sent_at": "0001-01-01T00:00:00+14:00"}, "x", "/sent_at"),
     "after the last year": ({"id": "x", "sent_at": "9999-12-31T23:59:59-14:00"}, "x", "/sent_at"),
     "an unknown field": ({"id": "x", "sent_at": TIME, "by": "us"}, "x", "/by"),

@@ -177,6 +177,7 @@ BAD_CONSENTS: Mapping[str, tuple[Row, list[str]]] = {
     "no time": ({"method": "form", "evidence": "x"}, ["#/consented_at"]),
     "no evidence": ({"consented_at": "2026-01-01T00:00:00Z", "method": "form"}, ["#/evidence"]),
     "a time that is none": (consent(consented_at="yesterday"), ["#/consented_at"]),
+    "a time before the first year": (consent(consented_at="0001-01-01T00:00:00+14:00"), ["#/consented_at"]),
     "a time to come": (consent(consented_at="2100-01-01T00:00:00Z"), ["#/consented_at"]),
     "an empty method": (consent(method=" "), ["#/method"]),
     "empty evidence": (consent(evidence=""), ["#/evidence"]),

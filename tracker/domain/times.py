@@ -35,7 +35,8 @@ def written_time(milliseconds: int) -> str:
 def parse_time(text: str) -> int:
     """Unix milliseconds of an RFC 3339 time with its offset, cut to the millisecond. Raises :class:`BadTime`.
 
-    A leap second counts as the last millisecond before it, since Unix time has no room for it.
+    One that lies beyond the years 1 to 9999 in UTC is none, since nobody could write it back. A leap second counts as
+    the last millisecond before it, since Unix time has no room for it.
     """
     match = _RFC3339.fullmatch(text)
     if match is None:
@@ -44,7 +45,7 @@ def parse_time(text: str) -> int:
     if seconds.startswith("60"):
         seconds = "59.999"
     try:
-        moment = datetime.fromisoformat(f"{to_the_minute}{seconds}{offset}".upper())
+        moment = datetime.fromisoformat(f"{to_the_minute}{seconds}{offset}".upper()).astimezone(UTC)
         whole_seconds = int(moment.replace(microsecond=0).timestamp())
     except (ValueError, OverflowError):
         raise BadTime("not a time: there is no such day") from None

@@ -7,6 +7,9 @@ from typing import Any
 from .problems import Flaw, flawed, pointer_part
 
 LONGEST_NAME = 100
+_MOST_TYPED = 4 * LONGEST_NAME
+"""One character of NFC can be typed as four: no longer text can become a name."""
+
 LONGEST_LABEL = 200
 LONGEST_EXTERNAL_ID = 200
 MOST_METADATA = 20
@@ -26,9 +29,17 @@ def name_flaw(name: str) -> str | None:
     return None
 
 
+def normal_name(name: str) -> str:
+    """The name in the form it is compared in (NFC); what is too long to be one stays as it is.
+
+    Normalising takes quadratic time for a long run of combining marks: hours for what fits into a body.
+    """
+    return unicodedata.normalize("NFC", name) if len(name) <= _MOST_TYPED else name
+
+
 def checked_name(pointer: str, name: str) -> str:
-    """The name in the form it is compared in (NFC). Raises ``Problem`` 422."""
-    normal = unicodedata.normalize("NFC", name)
+    """The name in the form it is compared in. Raises ``Problem`` 422."""
+    normal = normal_name(name)
     if flaw := name_flaw(normal):
         raise flawed([Flaw(f"#/{pointer}", flaw)])
     return normal

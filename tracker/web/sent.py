@@ -16,8 +16,7 @@ from .items import FEW_ENOUGH, read_item, shown_as, text_in
 from .operations import Answer, Call, Endpoint, Operation
 from .problems import Flaw
 
-# Times beyond these have no place in a calendar of four digits, whatever their offset.
-_EARLIEST, _LATEST = parse_time("1970-01-01T00:00:00Z"), parse_time("9999-12-31T23:59:59.999Z")
+_EARLIEST = parse_time("1970-01-01T00:00:00Z")
 
 
 class SentIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -137,8 +136,8 @@ def _read(raw: msgspec.Raw, pointer: str) -> _Sent | InvalidSent:
         sent_at = parse_time(given.sent_at)
     except BadTime as error:
         return InvalidSent(given.id, f"{pointer}/sent_at", str(error))
-    if not _EARLIEST <= sent_at <= _LATEST:
-        return InvalidSent(given.id, f"{pointer}/sent_at", "must lie in the years 1970 to 9999")
+    if sent_at < _EARLIEST:
+        return InvalidSent(given.id, f"{pointer}/sent_at", "must not lie before 1970")
     return _Sent(given.id, _message_of(given.id), sent_at)
 
 

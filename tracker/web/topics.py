@@ -1,7 +1,6 @@
 """The topics of an account, to look through, to announce and to clear away."""
 
 import time
-import unicodedata
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -15,7 +14,7 @@ from .answers import json_answer, next_link
 from .bodies import KIB, JsonBody
 from .cursors import Cursors
 from .fields import NAME_SCHEMA, Cursor, Limit
-from .names import checked_name
+from .names import checked_name, normal_name
 from .operations import Answer, Call, Endpoint, Operation, PathParameter
 from .problems import Problem
 
@@ -49,16 +48,11 @@ class TopicPage(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
-def _normal(name: str) -> str:
-    """The form a name is compared in."""
-    return unicodedata.normalize("NFC", name)
-
-
 def _new_name(name: str) -> str:
     return checked_name("topic", name)
 
 
-_NAME = PathParameter(name="topic", description="The topic's name, percent-encoded.", read=_normal)
+_NAME = PathParameter(name="topic", description="The topic's name, percent-encoded.", read=normal_name)
 _SHOWN = {"name": "offers", "created_at": "2026-11-22T10:00:00.000Z", "messages": 4}
 
 _BROWSE = Operation(
