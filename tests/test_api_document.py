@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.web.serving import BASE_URL, Served, click_of, client_of, serving
+from tracker.domain.audit import ACTIONS
 from tracker.domain.verdicts import _VALUES
 from tracker.web.event_questions import EventSearch
 from tracker.web.problems import TYPES
@@ -107,7 +108,7 @@ async def do(deed: str, served: Served, made: Mapping[str, Any]) -> None:
                 raise AssertionError(deed)
 
 
-@pytest.mark.parametrize(("document", "least"), [(DOCUMENT, 9), (ACCOUNT, 4)], ids=["api", "account"])
+@pytest.mark.parametrize(("document", "least"), [(DOCUMENT, 9), (ACCOUNT, 5)], ids=["api", "account"])
 async def test_every_example_gets_the_answer_it_shows(tmp_path: Path, document: str, least: int) -> None:
     """From the first command to the last, with nothing in between but what the document says."""
     examples = 0
@@ -130,9 +131,9 @@ async def test_every_example_gets_the_answer_it_shows(tmp_path: Path, document: 
     assert examples == document.count("```sh\n") == document.count("```json\n") >= least
 
 
-def rows(head: str) -> list[tuple[str, ...]]:
+def rows(head: str, document: str = DOCUMENT) -> list[tuple[str, ...]]:
     """The rows of the table under this head."""
-    _, _, rest = DOCUMENT.partition(f"{head}\n")
+    _, _, rest = document.partition(f"{head}\n")
     lines = rest.split("\n\n")[0].splitlines()[1:]
     assert lines, head
     return [tuple(cell.strip(" `") for cell in line.strip("|").split("|")) for line in lines]
@@ -155,6 +156,11 @@ def test_verdicts_are_those_of_the_code() -> None:
     """Each class with its value, and the one for people."""
     table = {name: value for name, value, _ in rows("| class | value | what was seen |")}
     assert table == {"null": "human", **_VALUES}
+
+
+def test_actions_are_those_of_the_code() -> None:
+    """Each with its words."""
+    assert rows("| action | what was done |", ACCOUNT) == list(ACTIONS.items())
 
 
 async def test_every_route_is_in_a_document(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from .settings import Settings
 from .storage.account_options import AccountOptions
 from .storage.accounts import Accounts
 from .storage.api_keys import ApiKeys
+from .storage.audit import AuditTrail, OldEntries
 from .storage.blocks import Blocks
 from .storage.database import Database, Unavailable, reason
 from .storage.events import Events
@@ -33,6 +34,7 @@ from .storage.suppressions import Suppressions
 from .storage.topics import Topics
 from .web.account import AccountApi
 from .web.api import Api
+from .web.audit import AuditApi
 from .web.auth import Guard
 from .web.batches import BatchApi
 from .web.cursors import Cursors
@@ -187,14 +189,14 @@ def _served(settings: Settings, files: Files, keyring: Keyring) -> _Served:
         disk=Disk(files.data),
         tally=Tally(),
         idempotency=Idempotency({"main": Receipts(main, main.write), "inbox": inbox_receipts}),
-        expiry=Expiry(inbox_receipts),
+        expiry=Expiry(inbox_receipts, OldEntries(inbox, journal.write, inbox=True)),
     )
 
 
 def _working(database: Database) -> tuple[Projector, Expiry]:
     """What is at work on the main file."""
     projector = Projector(Journal(database), Messages(database), Projections(database))
-    return projector, Expiry(Receipts(database, database.write))
+    return projector, Expiry(Receipts(database, database.write), OldEntries(database, database.write, inbox=False))
 
 
 def _key_file_reader(settings: Settings, files: Files, keyring: Keyring, database: Database) -> KeyFileReader | None:
@@ -206,7 +208,7 @@ def _key_file_reader(settings: Settings, files: Files, keyring: Keyring, databas
 
 def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supervisor, lifespan: Any) -> App:
     links, pages, tally = Links(keyring), Pages(settings.abuse_contact), served.tally
-    keys = ApiKeys(served.main)
+    keys, trail = ApiKeys(served.main), AuditTrail(served.main)
     guard = Guard(keys, served.directory)
     messages, events, suppressions = Messages(served.main), Events(served.main), Suppressions(served.inbox)
     senders = Senders(messages, served.stops, limited_messages=settings.limited_messages)
@@ -224,6 +226,7 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
         TopicsApi(Topics(served.main), cursors, base_url),
         AccountApi(served.accounts, AccountOptions(served.main), served.stops),
         KeysApi(keys, cursors, base_url),
+        AuditApi(trail, cursors, base_url),
         SuppressionsApi(suppressions, tally),
         SuppressionRowsApi(rows, SuppressionChanges(served.main), cursors, base_url),
         SuppressionLiftsApi(rows, served.writer, tally, allowed=settings.lift == "yes"),
@@ -232,7 +235,7 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
     subjects = (
         Unsubscribe(links, served.writer, served.directory, messages, pages, tally),
         Preferences(links, served.writer, served.directory, messages, OptOuts(served.inbox), pages, tally),
-        Api(guard, served.idempotency, table),
+        Api(guard, served.idempotency, trail, table),
         Documents([endpoint.operation for endpoint in table], base_url),
         health,
         _metrics(settings, keyring, served, supervisor),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.storage.databases import Databases
+from tracker.domain.audit import AuditEntry, new_entry
 from tracker.domain.events import EventType, Hit, Method, OptOut
 from tracker.domain.ids import event_id, new_id
 from tracker.storage.accounts import Account, Accounts
@@ -15,6 +16,7 @@ from tracker.storage.projections import ProjectedEvent, Projection, Projections
 ACCOUNT = b"account1"
 OTHER_ACCOUNT = b"account2"
 MESSAGE = bytes(range(16))
+KEY = b"the key!"
 ADDRESS_KEY = bytes(range(16, 32))
 NOW = 1_795_341_600_000
 
@@ -39,6 +41,12 @@ def an_opt_out(*, address_key: bytes = ADDRESS_KEY, **given: Any) -> OptOut:
     """A one-click opt-out."""
     hit = a_hit(type=EventType.UNSUBSCRIBED, method=Method.ONE_CLICK, **given)
     return OptOut(hit=hit, address_key=address_key, suppression=new_id())
+
+
+def an_entry(subject: str | None = None, **given: Any) -> AuditEntry:
+    """That a key added a suppression."""
+    values: dict[str, Any] = {"action": "suppression.added", "account": ACCOUNT, "key": KEY, "at": NOW}
+    return new_entry(**{**values, "subject": subject, **given})
 
 
 def a_message(**given: Any) -> NewMessage:

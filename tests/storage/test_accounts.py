@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.storage.databases import Databases
+from tests.storage.samples import an_entry
 from tracker.storage.accounts import Accounts
 from tracker.storage.api_keys import SCOPES, Access, ApiKeys
 from tracker.storage.database import Database
@@ -45,7 +46,7 @@ async def test_every_change_of_an_account_is_noticed(accounts: Accounts, databas
     assert versions == sorted(set(versions))
     await ApiKeys(databases.main).create(account.id, "second key", ["events"])
     assert await accounts.directory_version() == versions[-1]
-    await accounts.rename(account.id, "Renamed")
+    await accounts.rename(account.id, "Renamed", an_entry)
     assert await accounts.directory_version() > versions[-1]
     assert await accounts.find(account.id) == replace(account, name="Renamed")
 

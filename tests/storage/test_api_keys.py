@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage.databases import Databases
-from tests.storage.samples import rows_of
+from tests.storage.samples import an_entry, rows_of
 from tracker.storage.accounts import Accounts
 from tracker.storage.api_keys import MOST_KEYS, SCOPES, Access, ApiKeys, LastKey, TooManyKeys
 
@@ -108,7 +108,7 @@ async def test_account_reaches_its_own_keys_alone(accounts: Accounts, keys: ApiK
     two, second = await accounts.create("Other")
     theirs = parts_of(second)[0]
     assert await keys.find(one.id, theirs) is None
-    assert not await keys.revoke_own(one.id, theirs)
+    assert not await keys.revoke_own(one.id, theirs, an_entry)
     assert await keys.open_with(*parts_of(second)) is not None
     assert (await keys.find(two.id, theirs)) == (await keys.all(two.id))[0]
 
@@ -119,12 +119,12 @@ async def test_last_key_that_can_make_another_stays(accounts: Accounts, keys: Ap
     await accounts.create("Other")
     only = await keys.create(account.id, "another", ["events", "account"])
     mailer = await keys.create(account.id, "mailer", ["messages"])
-    assert await keys.revoke_own(account.id, parts_of(first)[0])
+    assert await keys.revoke_own(account.id, parts_of(first)[0], an_entry)
     with pytest.raises(LastKey):
-        await keys.revoke_own(account.id, only.key.id)
+        await keys.revoke_own(account.id, only.key.id, an_entry)
     assert await keys.open_with(*parts_of(only.written)) is not None
-    assert await keys.revoke_own(account.id, mailer.key.id)
-    assert await keys.revoke_own(account.id, mailer.key.id)
+    assert await keys.revoke_own(account.id, mailer.key.id, an_entry)
+    assert await keys.revoke_own(account.id, mailer.key.id, an_entry)
 
 
 async def test_two_that_revoke_each_other_leave_one(accounts: Accounts, keys: ApiKeys) -> None:
@@ -132,7 +132,8 @@ async def test_two_that_revoke_each_other_leave_one(accounts: Accounts, keys: Ap
     account, _ = await accounts.create("Example")
     await keys.create(account.id, "another", ["account"])
     both = await keys.all(account.id)
-    ended = await asyncio.gather(*(keys.revoke_own(account.id, key.id) for key in both), return_exceptions=True)
+    revoking = [keys.revoke_own(account.id, key.id, an_entry) for key in both]
+    ended = await asyncio.gather(*revoking, return_exceptions=True)
     assert [type(end) for end in ended if end is not True] == [LastKey]
     assert [key.revoked_at is None for key in await keys.all(account.id)].count(True) == 1
 
@@ -141,11 +142,11 @@ async def test_keys_in_use_are_limited(accounts: Accounts, keys: ApiKeys) -> Non
     """Of those an account makes itself; revoking one makes room."""
     account, _ = await accounts.create("Example")
     for _ in range(MOST_KEYS - 1):
-        new = await keys.create_own(account.id, "key", ["events"])
+        new = await keys.create_own(account.id, "key", ["events"], an_entry)
     with pytest.raises(TooManyKeys):
-        await keys.create_own(account.id, "key", ["events"])
-    await keys.revoke_own(account.id, new.key.id)
-    await keys.create_own(account.id, "key", ["events"])
+        await keys.create_own(account.id, "key", ["events"], an_entry)
+    await keys.revoke_own(account.id, new.key.id, an_entry)
+    await keys.create_own(account.id, "key", ["events"], an_entry)
 
 
 def bytes_in(folder: Path) -> bytes:

@@ -24,6 +24,8 @@ ACROSS_ACCOUNTS = {
     "accounts.all_accounts": "the directory in memory holds every account",
     "accounts.any_account": "whether a database is lived in",
     "accounts.list_accounts": "the operator's own command",
+    "audit.next_account": "from one account to the next, where old entries may be",
+    "inbox_audit.next_account": "from one account to the next, where old entries may be",
     "api_keys.open_api_key": "the key is what proves the account",
     "api_keys.api_key": "a key is found by its id, and then it has to be the account's",
     "api_keys.everybodys_api_keys": "the operator's own command",

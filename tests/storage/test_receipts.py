@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.storage.databases import Databases
-from tests.storage.samples import ACCOUNT, NOW, OTHER_ACCOUNT, a_hit, a_message, contents, open_journal
+from tests.storage.samples import ACCOUNT, NOW, OTHER_ACCOUNT, a_hit, a_message, an_entry, contents, open_journal
 from tests.storage.test_suppression_rows import a_row, store
 from tracker.domain.events import EventType, Method, Undo
 from tracker.domain.ids import new_id
@@ -113,11 +113,11 @@ async def test_row_of_a_suppression_comes_with_its_receipt(databases: Databases)
         return a_receipt(key=len(told).to_bytes(16, "big"))
 
     given = [a_row(), a_row()]
-    answers = [await rows.add(row, receipt) for row in given]
+    answers = [await rows.add(row, an_entry, receipt) for row in given]
     assert told == answers
     assert [new for _, new in told] == [True, False]
     with pytest.raises(Stale):
-        await rows.add(a_row(reason="bounced"), lambda *_: a_receipt(key=(1).to_bytes(16, "big")))
+        await rows.add(a_row(reason="bounced"), an_entry, lambda *_: a_receipt(key=(1).to_bytes(16, "big")))
     assert len((await contents(databases, "suppressions"))["suppressions"]) == 1
 
 

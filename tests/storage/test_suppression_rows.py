@@ -9,12 +9,22 @@ from typing import Any
 import pytest
 
 from tests.storage.databases import Databases, sqlite
-from tests.storage.samples import ACCOUNT, ADDRESS_KEY, NOW, OTHER_ACCOUNT, a_hit, an_opt_out, open_journal, rows_of
+from tests.storage.samples import (
+    ACCOUNT,
+    ADDRESS_KEY,
+    NOW,
+    OTHER_ACCOUNT,
+    a_hit,
+    an_entry,
+    an_opt_out,
+    open_journal,
+    rows_of,
+)
 from tests.storage.test_plans import Explaining, offences
 from tracker.domain.events import Consent, EventType, Method, Undo
 from tracker.domain.ids import event_id, written
 from tracker.domain.times import written_time
-from tracker.storage.database import Broken, Change
+from tracker.storage.database import Broken, Change, Stale
 from tracker.storage.migrations import migrations
 from tracker.storage.suppression_changes import SuppressionChanges
 from tracker.storage.suppression_rows import NewSuppression, SuppressionFilter, SuppressionRows
@@ -54,9 +64,9 @@ async def log_of(databases: Databases, account: bytes = ACCOUNT) -> list[tuple[i
 async def test_row_is_added_once(databases: Databases) -> None:
     """The first stands, whatever the second says; the log has one entry."""
     first, second = a_row(note="first"), a_row(note="second")
-    stands, new = await store(databases).add(first)
+    stands, new = await store(databases).add(first, an_entry)
     assert (stands.id, stands.note, new) == (written(first.id), "first", True)
-    assert await store(databases).add(second) == (stands, False)
+    assert await store(databases).add(second, an_entry) == (stands, False)
     assert await log_of(databases) == [(1, "added", stands.id)]
 
 
@@ -70,8 +80,8 @@ async def test_deleting_touches_one_row(databases: Databases) -> None:
         a_row(account_id=OTHER_ACCOUNT),
     ]
     for row in rows:
-        await store(databases).add(row)
-    await store(databases).delete(ACCOUNT, rows[0].id, at=NOW)
+        await store(databases).add(row, an_entry)
+    await store(databases).delete(ACCOUNT, rows[0].id, an_entry, at=NOW)
     left = {row["id"] for row in await rows_of(databases, "suppressions")}
     assert left == {row.id for row in rows[1:]}
     assert (await log_of(databases))[-1] == (5, "removed", written(rows[0].id))
@@ -80,11 +90,13 @@ async def test_deleting_touches_one_row(databases: Databases) -> None:
 async def test_deleting_what_is_not_there_is_no_change(databases: Databases) -> None:
     """Neither a second time nor in another account."""
     row = a_row()
-    await store(databases).add(row)
-    await store(databases).delete(OTHER_ACCOUNT, row.id, at=NOW)
+    await store(databases).add(row, an_entry)
+    with pytest.raises(Stale):
+        await store(databases).delete(OTHER_ACCOUNT, row.id, an_entry, at=NOW)
     assert await store(databases).find(ACCOUNT, row.id) is not None
-    for _ in range(2):
-        await store(databases).delete(ACCOUNT, row.id, at=NOW)
+    await store(databases).delete(ACCOUNT, row.id, an_entry, at=NOW)
+    with pytest.raises(Stale):
+        await store(databases).delete(ACCOUNT, row.id, an_entry, at=NOW)
     assert await store(databases).find(ACCOUNT, row.id) is None
     assert [change for _, change, _ in await log_of(databases)] == ["added", "removed"]
 
@@ -93,7 +105,7 @@ async def test_row_and_its_log_are_one_transaction(databases: Databases) -> None
     """Where the one cannot be written, neither is the other."""
     await databases.inbox.change("drop table suppression_changes")
     with pytest.raises(OSError, match="suppression_changes"):
-        await store(databases).add(a_row())
+        await store(databases).add(a_row(), an_entry)
     assert await rows_of(databases, "suppressions") == await rows_of(databases, "suppression_counters") == []
 
 
@@ -104,7 +116,7 @@ async def test_opt_outs_of_one_batch_are_numbered_one_by_one(databases: Database
     batch = [an_opt_out(address_key=key) for key in (*keys, keys[0])]
     theirs = an_opt_out(account=OTHER_ACCOUNT)
     await journal.append([*batch[:2], theirs, *batch[2:]])
-    await store(databases).add(a_row())
+    await store(databases).add(a_row(), an_entry)
     logged = await log_of(databases)
     assert [sequence for sequence, _, _ in logged] == [1, 2, 3, 4, 5]
     assert [identifier for _, _, identifier in logged[:4]] == [written(one.suppression) for one in batch[:4]]
@@ -113,24 +125,24 @@ async def test_opt_outs_of_one_batch_are_numbered_one_by_one(databases: Database
 
 async def test_numbers_are_never_given_twice(databases: Databases) -> None:
     """Not even when all that was logged has been forgotten."""
-    await store(databases).add(a_row())
+    await store(databases).add(a_row(), an_entry)
     await databases.inbox.change("delete from suppression_changes")
-    await store(databases).add(a_row(reason="bounced"))
+    await store(databases).add(a_row(reason="bounced"), an_entry)
     assert [sequence for sequence, _, _ in await log_of(databases)] == [2]
 
 
 async def test_log_keeps_no_address_and_no_note(databases: Databases) -> None:
     """They go with their row: nothing has to be hunted down when a person is erased."""
     row = a_row(note="by phone")
-    await store(databases).add(row)
-    await store(databases).delete(ACCOUNT, row.id, at=NOW)
+    await store(databases).add(row, an_entry)
+    await store(databases).delete(ACCOUNT, row.id, an_entry, at=NOW)
     assert "ada@example.com" not in str(await rows_of(databases, "suppression_changes"))
     assert "by phone" not in str(await rows_of(databases, "suppression_changes"))
 
 
 async def test_rows_given_by_customers_count_in_checks(databases: Databases) -> None:
     """Both read the same table."""
-    await store(databases).add(a_row(reason="bounced"))
+    await store(databases).add(a_row(reason="bounced"), an_entry)
     found = await Suppressions(databases.inbox).matching(ACCOUNT, [ADDRESS_KEY], None)
     assert found[ADDRESS_KEY].reason == "bounced"
 
@@ -139,10 +151,10 @@ async def test_nothing_is_written_after_a_write_that_failed(databases: Databases
     """Nobody knows what the disk holds: until a restart no row is acknowledged."""
     journal = await open_journal(databases)
     rows = SuppressionRows(databases.main, journal.write)
-    await rows.add(a_row())
+    await rows.add(a_row(), an_entry)
     journal._broken = Broken("an fsync failed")
     with pytest.raises(Broken, match="restart the server"):
-        await rows.add(a_row(reason="bounced"))
+        await rows.add(a_row(reason="bounced"), an_entry)
     assert len(await rows_of(databases, "suppressions")) == 1
 
 
@@ -150,7 +162,9 @@ async def test_time_in_the_row_decides_what_is_since(databases: Databases) -> No
     """An id is made a little later, perhaps in another millisecond: it only says where to begin."""
     for number in range(3):
         created_at = NOW + number
-        await store(databases).add(a_row(address_key=bytes([number]) * 16, created_at=created_at, id=event_id(NOW + 5)))
+        await store(databases).add(
+            a_row(address_key=bytes([number]) * 16, created_at=created_at, id=event_id(NOW + 5)), an_entry
+        )
     found = await store(databases).page(ACCOUNT, SuppressionFilter(since=NOW + 1), limit=9, beyond=None)
     assert sorted(row.created_at for row in found) == [written_time(NOW + 1), written_time(NOW + 2)]
 

@@ -15,6 +15,7 @@ _IDS = [bytes([number]) * 16 for number in range(6)]
 
 _WORDS: Mapping[str, Sequence[Any]] = {
     "change": ["added", "added", "removed"],
+    "key_id": [_IDS[0], None, _IDS[2]],
     "metadata": ["{}"] * 3,
     "origin": ["recipient", "customer", "report"],
     "reason": ["unsubscribed", "manual", "bounced"],
@@ -34,6 +35,12 @@ _PARAMETERS: Mapping[str, Any] = {
     "account_ids": OURS,
     "api_keys.created_at": 0,
     "api_keys.revoked_at": 9,
+    **{
+        f"{subject}.{name}": value
+        for subject in ("audit", "inbox_audit")
+        for name, value in (("before", _LAST), ("expired", _LAST), ("since", b""), ("until", _LAST))
+    },
+    "inbox_audit.audit_id": _LAST,
     "events.after": b"",
     "events.before": _LAST,
     "events.sequence": 0,

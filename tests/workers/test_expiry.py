@@ -42,7 +42,7 @@ async def test_expiry_outlives_an_outage(databases: Databases, caplog: pytest.Lo
             await databases.inbox.change("alter table hidden rename to receipts")
             await until(lambda: _is(databases, []))
     assert len(caplog.records) == 1
-    assert caplog.records[0].getMessage().startswith("old receipts are not removed: ")
+    assert caplog.records[0].getMessage().startswith("what is too old is not removed: ")
 
 
 async def _is(databases: Databases, keys: list[bytes]) -> bool:

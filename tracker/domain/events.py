@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from .audit import AuditEntry
 from .ids import Id
 from .receipts import Receipt
 from .times import Time
@@ -80,13 +81,14 @@ class Undo(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A person takes an opt-out back, with the hit that said it. ``suppression`` is the id of the row that goes.
 
     With a ``consent`` it is the customer who says so, and the consent is kept in its place. A ``receipt`` is kept
-    beside it.
+    beside it, and an entry of the ``audit`` trail.
     """
 
     hit: Hit
     suppression: bytes
     consent: Consent | None = None
     receipt: Receipt | None = None
+    audit: AuditEntry | None = None
 
 
 Entry = Hit | OptOut | Undo

@@ -49,6 +49,11 @@ def first_id_at(occurred_at: int) -> bytes:
     return max(0, min(occurred_at, (1 << 48) - 1)).to_bytes(6, "big") + bytes(10)
 
 
+def time_in(identifier: bytes) -> int:
+    """The time a UUID version 7 begins with, in Unix milliseconds."""
+    return int.from_bytes(identifier[:6], "big")
+
+
 def written(identifier: bytes) -> str:
     """As people see it: a UUID for 16 bytes, plain hexadecimal digits for any other length."""
     digits = identifier.hex()

@@ -1,9 +1,11 @@
 """What an operator decides about an account."""
 
+import time
 from collections.abc import Sequence
 
 import msgspec
 
+from .audit import recorded_of_operator
 from .database import Change, Database, Row, Stale
 from .statements import load_statements
 
@@ -39,16 +41,20 @@ class AccountOptions:
     async def allow_hosts(self, account: bytes, hosts: Sequence[str] | None) -> bool:
         """Let its links lead to these hosts and what is under them alone, or anywhere; whether it is there."""
         row = {"id": account, "allowed_hosts": " ".join(hosts) if hosts is not None else None}
-        return await self._change(Change(_SQL["set_allowed_hosts"], [row], affects=1), _BLOCKS["touch_blocks"])
+        change = Change(_SQL["set_allowed_hosts"], [row], affects=1)
+        return await self._change(account, "account.hosts_changed", change, _BLOCKS["touch_blocks"])
 
     async def limit(self, account: bytes, *, limited: bool) -> bool:
         """Limit the account until it is confirmed, or confirm it; whether it is there."""
         row = {"id": account, "limited": int(limited)}
-        return await self._change(Change(_SQL["set_limited"], [row], affects=1), _SQL["touch_directory"])
+        action = "account.limited" if limited else "account.confirmed"
+        change = Change(_SQL["set_limited"], [row], affects=1)
+        return await self._change(account, action, change, _SQL["touch_directory"])
 
-    async def _change(self, change: Change, touch: str) -> bool:
+    async def _change(self, account: bytes, action: str, change: Change, touch: str) -> bool:
+        entry = recorded_of_operator(action, account, at=time.time_ns() // 1_000_000)
         try:
-            await self._database.write(change, Change(touch))
+            await self._database.write(change, Change(touch), entry)
         except Stale:
             return False
         return True

@@ -5,8 +5,10 @@ import time
 
 import msgspec
 
-from ..domain.ids import new_account_id
+from ..domain.audit import MakeEntry
+from ..domain.ids import new_account_id, written
 from .api_keys import SCOPES, new_key
+from .audit import recorded, recorded_of_operator
 from .database import Change, Database, Row
 from .statements import load_statements
 
@@ -46,6 +48,7 @@ class Accounts:
             Change(_SQL["insert_account"], [row]),
             key.inserted,
             Change(_SQL["touch_directory"]),
+            recorded_of_operator("account.created", account.id, at=key.key.created_at),
         )
         return account, key.written
 
@@ -58,10 +61,12 @@ class Accounts:
         """Every account."""
         return [_account(row) for row in await self._database.fetch(_SQL["all_accounts"])]
 
-    async def rename(self, account: bytes, name: str) -> None:
+    async def rename(self, account: bytes, name: str, entry: MakeEntry) -> None:
         """Call it so from now on."""
         row = {"id": account, "name": name}
-        await self._database.write(Change(_SQL["rename_account"], [row]), Change(_SQL["touch_directory"]))
+        await self._database.write(
+            Change(_SQL["rename_account"], [row]), Change(_SQL["touch_directory"]), recorded(entry(written(account)))
+        )
 
     async def any(self) -> bool:
         """Whether there is an account at all."""

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from ..domain.audit import MakeEntry
 from ..domain.receipts import Receipt
+from .audit import recorded, recorded_of_operator
 from .database import Change, Database, Row, Stale
 from .receipts import kept
 from .statements import load_statements
@@ -95,9 +97,10 @@ class ApiKeys:
         return Access(rows[0]["account_id"], key, frozenset(rows[0]["scopes"].split()))
 
     async def create(self, account: bytes, name: str, scopes: Sequence[str]) -> NewKey:
-        """A new key."""
+        """A new key, made by the operator."""
         new = new_key(account, name, scopes)
-        await self._database.write(new.inserted)
+        entry = recorded_of_operator("key.created", account, new.key.id.hex(), at=new.key.created_at)
+        await self._database.write(new.inserted, entry)
         return new
 
     async def create_own(
@@ -105,6 +108,7 @@ class ApiKeys:
         account: bytes,
         name: str,
         scopes: Sequence[str],
+        entry: MakeEntry,
         receipt: Callable[[ApiKey], Receipt | None] = lambda _: None,
     ) -> NewKey:
         """As :meth:`create`, for an account that does so itself. Raises :class:`TooManyKeys` and ``Stale``.
@@ -115,7 +119,7 @@ class ApiKeys:
         if len(in_use) == MOST_KEYS:
             raise TooManyKeys
         new = new_key(account, name, scopes)
-        await self._database.write(new.inserted, *kept(receipt(new.key)))
+        await self._database.write(new.inserted, recorded(entry(new.key.id.hex())), *kept(receipt(new.key)))
         return new
 
     async def all(self, account: bytes | None = None) -> list[ApiKey]:
@@ -141,14 +145,24 @@ class ApiKeys:
         return _api_key(rows[0]) if rows else None
 
     async def revoke(self, key: bytes) -> bool:
-        """Whether there was such a key, not yet revoked, in any account."""
-        return bool(await self._database.change(_SQL["revoke_any_api_key"], id=key, revoked_at=_now()))
+        """Whether there was such a key, not yet revoked, in any account; for the operator."""
+        now, rows = _now(), await self._database.fetch(_SQL["open_api_key"], id=key)
+        if not rows:
+            return False
+        revoking = Change(_SQL["revoke_any_api_key"], [{"id": key, "revoked_at": now}], affects=1)
+        try:
+            await self._database.write(
+                revoking, recorded_of_operator("key.revoked", rows[0]["account_id"], key.hex(), at=now)
+            )
+        except Stale:
+            return False
+        return True
 
-    async def revoke_own(self, account: bytes, key: bytes) -> bool:
+    async def revoke_own(self, account: bytes, key: bytes, entry: MakeEntry) -> bool:
         """Whether there is such a key of this account, which is revoked now. Raises :class:`LastKey`."""
         row = {"account_id": account, "id": key, "revoked_at": _now()}
         try:
-            await self._database.write(Change(_SQL["revoke_api_key"], [row], affects=1))
+            await self._database.write(Change(_SQL["revoke_api_key"], [row], affects=1), recorded(entry(key.hex())))
         except Stale:
             found = await self.find(account, key)
             if found is not None and found.revoked_at is None:

@@ -1,11 +1,13 @@
 """What the operator has stopped for abuse."""
 
 import time
+from contextlib import suppress
 
 import msgspec
 
 from ..domain.blocks import Kind, Stops
-from ..domain.ids import new_id
+from ..domain.ids import new_id, parse_account_id
+from .audit import recorded_of_operator
 from .database import Change, Database, Row, Stale
 from .statements import load_statements
 
@@ -32,7 +34,12 @@ class Blocks:
         """The block that stands now, and whether it is new: what is blocked already stays as it is."""
         identifier = new_id()
         row = {"kind": kind, "value": value, "id": identifier, "reason": reason, "created_at": _now()}
-        await self._database.write(Change(_SQL["insert_block"], [row]), Change(_SQL["touch_blocks"]))
+        with suppress(Stale):
+            await self._database.write(
+                Change(_SQL["insert_block"], [row], affects=1),
+                Change(_SQL["touch_blocks"]),
+                *_recorded("account.blocked", kind, value),
+            )
         standing = _block((await self._database.fetch(_SQL["block"], kind=kind, value=value))[0])
         return standing, standing.id == identifier
 
@@ -40,7 +47,11 @@ class Blocks:
         """Whether it stood until now."""
         named = {"kind": block.kind, "value": block.value}
         try:
-            await self._database.write(Change(_SQL["delete_block"], [named], affects=1), Change(_SQL["touch_blocks"]))
+            await self._database.write(
+                Change(_SQL["delete_block"], [named], affects=1),
+                Change(_SQL["touch_blocks"]),
+                *_recorded("account.unblocked", block.kind, block.value),
+            )
         except Stale:
             return False
         return True
@@ -72,6 +83,11 @@ class Blocks:
             ((row["kind"], row["value"]) for row in blocks),
             {row["id"]: row["allowed_hosts"].split() for row in restricted},
         )
+
+
+def _recorded(action: str, kind: Kind, value: str) -> list[Change]:
+    """An account is told what was done to it; other blocks are about no account."""
+    return [recorded_of_operator(action, parse_account_id(value), at=_now())] if kind is Kind.ACCOUNT else []
 
 
 def _block(row: Row) -> Block:

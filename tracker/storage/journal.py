@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 
+from ..domain.audit import AuditEntry
 from ..domain.events import Entry, EventType, Hit, JournalRow, Method, OptOut, Undo
+from .audit import recorded_lift
 from .database import Broken, Change, Database, Row
 from .receipts import kept_if_new
 from .statements import load_statements
@@ -48,7 +50,7 @@ class Journal:
             if isinstance(entry, Hit):
                 hits.append(_hit_row(self._last, entry))
             elif isinstance(entry, Undo):
-                undone.append({**_undo_row(self._last, entry), **_consent(entry)})
+                undone.append(_undoing({**_undo_row(self._last, entry), **_consent(entry)}, entry.audit))
                 receipts += kept_if_new(entry.receipt)
             else:
                 opt_outs.append(_opt_out_row(self._last, entry))
@@ -110,13 +112,13 @@ class Journal:
 
 
 def _changes(
-    hits: list[tuple[object, ...]], undone: list[dict[str, Any]], opt_outs: list[dict[str, Any]]
+    hits: list[tuple[object, ...]], undone: list[tuple[Change, ...]], opt_outs: list[dict[str, Any]]
 ) -> list[Change]:
     changes = []
     if hits:
         changes.append(Change(_SQL["insert_hit"], hits))
     # Before the opt-outs: one that comes at the same moment stands.
-    changes.extend(chain.from_iterable(_undoing(undo) for undo in undone))
+    changes.extend(chain.from_iterable(undone))
     if opt_outs:
         changes.append(Change(_SQL["insert_opt_out"], opt_outs))
         changes.append(Change(_SQL["insert_opt_out_hit"], opt_outs))
@@ -124,8 +126,9 @@ def _changes(
     return changes
 
 
-def _undoing(row: dict[str, Any]) -> tuple[Change, ...]:
+def _undoing(row: dict[str, Any], audit: AuditEntry | None) -> tuple[Change, ...]:
     return (
+        *([recorded_lift(audit, row["suppression_id"])] if audit is not None else []),
         Change(_SQL["insert_undo_hit"], [row]),
         *([Change(_SQL["insert_lift"], [row])] if "evidence" in row else []),
         *logged("removed", account=row["account_id"], suppression=row["suppression_id"], at=row["occurred_at"]),

@@ -5,9 +5,11 @@ from typing import Any
 
 import msgspec
 
-from ..domain.ids import first_id_at
+from ..domain.audit import MakeEntry
+from ..domain.ids import first_id_at, written
 from ..domain.receipts import Receipt
 from ..domain.suppressions import Suppression
+from .audit import recorded_in_inbox
 from .database import Change, Database, Write
 from .receipts import kept
 from .statements import load_statements
@@ -72,7 +74,10 @@ class SuppressionRows:
         return await self._select(account, "of_address_key", address_key=address_key)
 
     async def add(
-        self, new: NewSuppression, receipt: Callable[[Suppression, bool], Receipt | None] = lambda *_: None
+        self,
+        new: NewSuppression,
+        entry: MakeEntry,
+        receipt: Callable[[Suppression, bool], Receipt | None] = lambda *_: None,
     ) -> tuple[Suppression, bool]:
         """Make the row durable, and give the one that stands and whether it is new.
 
@@ -83,20 +88,22 @@ class SuppressionRows:
         standing = await self._standing(row)
         suppression = standing or msgspec.convert(shown({**row, "message_id": None}), Suppression)
         log = logged("added", account=new.account_id, suppression=new.id, at=new.created_at)
+        trail = recorded_in_inbox(entry(suppression.id))
         await self._write(
             # Also where it stands already: nothing is acknowledged once a write has failed.
             Change(_SQL["insert_suppression"], [row], affects=0 if standing else 1),
-            *(() if standing else log),
+            *(() if standing else (*log, trail)),
             *kept(receipt(suppression, standing is None)),
         )
         return suppression, standing is None
 
-    async def delete(self, account: bytes, suppression: bytes, *, at: int) -> None:
-        """Delete a row, if it is there; ``at`` is Unix milliseconds."""
+    async def delete(self, account: bytes, suppression: bytes, entry: MakeEntry, *, at: int) -> None:
+        """Delete a row; ``at`` is Unix milliseconds. Raises ``Stale`` when it is not there."""
         row = {"account_id": account, "suppression_id": suppression}
         await self._write(
             *logged("removed", account=account, suppression=suppression, at=at),
-            Change(_SQL["delete_suppression"], [row]),
+            Change(_SQL["delete_suppression"], [row], affects=1),
+            recorded_in_inbox(entry(written(suppression))),
         )
 
     async def _standing(self, row: Mapping[str, Any]) -> Suppression | None:

@@ -2,8 +2,10 @@
 
 import msgspec
 
+from ..domain.audit import MakeEntry
 from ..domain.ids import new_id
-from .database import Database, Row
+from .audit import recorded
+from .database import Change, Database, Row, Stale
 from .statements import load_statements
 
 _SQL = load_statements("topics")
@@ -34,16 +36,21 @@ class Topics:
         rows = await self._database.fetch(_SQL["topic"], account_id=account, name=name)
         return _topic(rows[0]) if rows else None
 
-    async def make(self, account: bytes, name: str, created_at: int) -> bool:
+    async def make(self, account: bytes, name: str, created_at: int, entry: MakeEntry) -> bool:
         """Whether the topic is new: one that is there already stays as it is."""
-        made = await self._database.change(
-            _SQL["insert_topic"], account_id=account, name=name, id=new_id(), created_at=created_at
-        )
-        return bool(made)
+        row = {"account_id": account, "name": name, "id": new_id(), "created_at": created_at}
+        return await self._change("insert_topic", row, entry)
 
-    async def delete(self, account: bytes, name: str) -> bool:
+    async def delete(self, account: bytes, name: str, entry: MakeEntry) -> bool:
         """Whether there was such a topic. Messages, events and opt-outs keep its name."""
-        return bool(await self._database.change(_SQL["delete_topic"], account_id=account, name=name))
+        return await self._change("delete_topic", {"account_id": account, "name": name}, entry)
+
+    async def _change(self, statement: str, row: dict[str, object], entry: MakeEntry) -> bool:
+        try:
+            await self._database.write(Change(_SQL[statement], [row], affects=1), recorded(entry(str(row["name"]))))
+        except Stale:
+            return False
+        return True
 
 
 def _topic(row: Row) -> Topic:

@@ -71,6 +71,7 @@ _CHANGE = Operation(
     method="PATCH",
     path=_PATH,
     scope="account",
+    audit="account.changed",
     summary="Change the account",
     description="What is sent changes, and what is left out stays (RFC 7396). allowed_hosts and state are the "
     "operator's to change: they protect the account from whoever gets hold of its key.",
@@ -101,7 +102,7 @@ class AccountApi:
         if name is not UNSET:
             if flaw := label_flaw(name):
                 raise invalid("#/name", flaw)
-            await self._accounts.rename(call.account.id, name)
+            await self._accounts.rename(call.account.id, name, call.entry)
         return await self._answer(call.account)
 
     async def _answer(self, account: Account) -> Response:

@@ -11,6 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from ..domain.audit import LOOKS
+from ..storage.audit import AuditTrail
 from ..storage.database import Stale, Unavailable
 from .auth import Guard
 from .idempotency import Idempotency, Once, keyed_request
@@ -24,9 +26,12 @@ _ATTEMPTS = 5
 class Api:
     """Serves the table."""
 
-    def __init__(self, guard: Guard, idempotency: Idempotency, endpoints: Sequence[Endpoint]) -> None:
+    def __init__(
+        self, guard: Guard, idempotency: Idempotency, trail: AuditTrail, endpoints: Sequence[Endpoint]
+    ) -> None:
         self._guard = guard
         self._idempotency = idempotency
+        self._trail = trail
         self._endpoints = endpoints
 
     def routes(self) -> list[Route]:
@@ -34,7 +39,7 @@ class Api:
         paths: defaultdict[str, dict[str, _Steps]] = defaultdict(dict)
         for endpoint in self._endpoints:
             operation = endpoint.operation
-            paths[operation.path][operation.method] = _Steps(self._guard, self._idempotency, endpoint)
+            paths[operation.path][operation.method] = _Steps(self._guard, self._idempotency, self._trail, endpoint)
         return [Route(path, _Methods(paths[path])) for path in sorted(paths, key=lambda path: "{" in path)]
 
 
@@ -58,9 +63,10 @@ class _Steps:
     Whatever holds for all of the API has its place here, before or after the handler.
     """
 
-    def __init__(self, guard: Guard, idempotency: Idempotency, endpoint: Endpoint) -> None:
+    def __init__(self, guard: Guard, idempotency: Idempotency, trail: AuditTrail, endpoint: Endpoint) -> None:
         self._guard = guard
         self._idempotency = idempotency
+        self._trail = trail
         self._endpoint = endpoint
         self._operation = endpoint.operation
         self._query = QueryReader(endpoint.operation.query)
@@ -78,8 +84,20 @@ class _Steps:
         body = await self._operation.body.read(request) if self._operation.body is not None else None
 
         async def handle(once: Once) -> Response:
-            call = Call(account=account, access=access, path=path, query=query, body=body, request=request, once=once)
-            return await self._endpoint.handler(call)
+            call = Call(
+                account=account,
+                access=access,
+                path=path,
+                query=query,
+                body=body,
+                request=request,
+                once=once,
+                action=self._operation.audit,
+            )
+            response = await self._endpoint.handler(call)
+            if self._operation.audit in LOOKS and request.method != "HEAD":
+                await self._trail.record(call.entry(None))
+            return response
 
         return await self._undisturbed(lambda: self._idempotency.carry_out(keyed, self._operation.effect, handle))
 

@@ -78,6 +78,7 @@ _SEARCH = Operation(
     method="POST",
     path=f"{_PATH}/search",
     scope="events",
+    audit="events.searched",
     summary="Search events",
     description="As the list, asked in a body, where an address may stand: an address never goes into a URL.",
     body=JsonBody(EventSearch, 256 * KIB, example={"email": "Ada@example.com", "type": ["opened", "clicked"]}),

@@ -119,6 +119,7 @@ _CREATE = Operation(
     path=_PATH,
     scope="account",
     effect="main",
+    audit="key.created",
     summary="Make an API key",
     description=f"With scopes that the key which asks has itself. At most {MOST_KEYS} can be in use.",
     body=JsonBody(KeyIn, 256 * KIB, example={"name": "mailer", "scopes": ["messages", "suppressions:read"]}),
@@ -152,6 +153,7 @@ _REVOKE = Operation(
     method="DELETE",
     path=f"{_PATH}/{{id}}",
     scope="account",
+    audit="key.revoked",
     summary="Revoke an API key",
     description="It opens nothing from the answer on, and stays in the list. A key may revoke itself, but not the last "
     "one of scope account, without which no other could be made.",
@@ -198,7 +200,7 @@ class KeysApi:
         scopes = _checked_scopes(call.body, call.access)
         try:
             new = await self._keys.create_own(
-                call.account.id, call.body.name, scopes, lambda key: call.once.receipt(_Made(key.id))
+                call.account.id, call.body.name, scopes, call.entry, lambda key: call.once.receipt(_Made(key.id))
             )
         except TooManyKeys:
             raise Problem("too-many-keys", f"This account has {MOST_KEYS} keys in use: revoke one first.") from None
@@ -215,7 +217,7 @@ class KeysApi:
     async def revoke(self, call: Call[None, None]) -> Response:
         """204: it opens nothing from now on."""
         try:
-            found = await self._keys.revoke_own(call.account.id, call.path["id"])
+            found = await self._keys.revoke_own(call.account.id, call.path["id"], call.entry)
         except LastKey:
             raise Problem("last-key", "No other key of this account has the scope account: make one first.") from None
         if not found:

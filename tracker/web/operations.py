@@ -1,5 +1,6 @@
 """What the table of the API is made of: one entry an operation, which routes, checks and documents it."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
@@ -7,6 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..domain.audit import AuditEntry, new_entry
 from ..domain.receipts import LONGEST_KEY
 from ..storage.accounts import Account
 from ..storage.api_keys import Access
@@ -89,9 +91,11 @@ class Operation:
 
     ``name`` is unique and in lower case: generated clients call their methods by it. ``path`` is written as Starlette
     does. ``effect`` is the file in which it changes something, where a receipt keeps a POST from being carried out
-    twice; None for one that can as well be asked again. ``query`` is a struct of the parameters: texts as they came,
-    whole numbers within their bounds, and lists of texts for what may be repeated. ``problems`` are those that not
-    every operation has: names of :data:`~.problems.TYPES`.
+    twice; None for one that can as well be asked again. ``audit`` is the action it has in the audit trail, one of
+    :data:`~..domain.audit.ACTIONS`: a look is recorded before it is answered, a change by its handler, in the
+    transaction of the change. It is None for the sending of mail, and for reading that names no person in bulk.
+    ``query`` is a struct of the parameters: texts as they came, whole numbers within their bounds, and lists of texts
+    for what may be repeated. ``problems`` are those that not every operation has: names of :data:`~.problems.TYPES`.
     """
 
     name: str
@@ -102,6 +106,7 @@ class Operation:
     summary: str
     answers: Sequence[Answer]
     effect: Literal["main", "inbox"] | None = None
+    audit: str | None = None
     description: str = ""
     path_parameters: Sequence[PathParameter] = ()
     query: type[Any] | None = None
@@ -142,6 +147,17 @@ class Call(Generic[Q, B]):
     body: B
     request: Request
     once: Once
+    action: str | None = None
+
+    def entry(self, subject: str | None) -> AuditEntry:
+        """The entry of the audit trail that says what is done here to ``subject``, to be stored together with it."""
+        return new_entry(
+            self.action or "",
+            account=self.account.id,
+            key=self.access.key,
+            subject=subject,
+            at=time.time_ns() // 1_000_000,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ _LIFT = Operation(
     path="/v1/suppressions/{id:uuid}/lift",
     scope="suppressions:write",
     effect="inbox",
+    audit="suppression.lifted",
     summary="Lift an opt-out",
     description="For somebody who left and has signed up again: a person's own opt-out gives way to a consent younger "
     "than it. An event “resubscribed” is recorded, and the consent is kept as its proof.",
@@ -84,7 +85,7 @@ class SuppressionLiftsApi:
             raise Problem("not-found", "There is no such suppression.")
         _refuse(row, consent)
         undo = _undo(call.account.id, row, consent, now)
-        await self._writer.record(msgspec.structs.replace(undo, receipt=call.once.receipt()))
+        await self._writer.record(msgspec.structs.replace(undo, receipt=call.once.receipt(), audit=call.entry(row.id)))
         self._tally.lifted += 1
         return Response(status_code=204)
 

@@ -109,6 +109,7 @@ _ADD = Operation(
     path=_PATH,
     scope="suppressions:write",
     effect="inbox",
+    audit="suppression.added",
     summary="Add a suppression",
     description="It holds from the answer on. Without a topic it is for the whole account. It makes no recipient and "
     "no event.",
@@ -129,6 +130,7 @@ _SEARCH = Operation(
     method="POST",
     path=f"{_PATH}/search",
     scope="suppressions:read",
+    audit="suppressions.searched",
     summary="Find the suppressions of an address",
     description="Any spelling of the address finds them; there is one page.",
     body=JsonBody(SuppressionSearch, 256 * KIB, example={"email": "ada@example.com"}),
@@ -183,6 +185,7 @@ _DELETE = Operation(
     method="DELETE",
     path=f"{_PATH}/{{id:uuid}}",
     scope="suppressions:write",
+    audit="suppression.deleted",
     summary="Delete a suppression",
     description="Never touches another row. What a person said themselves and every complaint are final.",
     path_parameters=[SUPPRESSION_ID],
@@ -251,7 +254,7 @@ class SuppressionRowsApi:
         if made is not None:
             row = await self._rows.find(call.account.id, made.id) or _gone(wanted, made)
             return self._added(row, new=made.new)
-        row, new = await self._rows.add(wanted, lambda row, new: call.once.receipt(_made(row, new)))
+        row, new = await self._rows.add(wanted, call.entry, lambda row, new: call.once.receipt(_made(row, new)))
         return self._added(row, new=new)
 
     def _added(self, row: Suppression, *, new: bool) -> Response:
@@ -268,7 +271,7 @@ class SuppressionRowsApi:
         row = await self._find(call.account, call.path["id"])
         if is_final(row):
             raise Problem("opt-out-is-final", "What a person said, and a complaint, cannot be deleted.")
-        await self._rows.delete(call.account.id, parse_id(row.id), at=_now())
+        await self._rows.delete(call.account.id, parse_id(row.id), call.entry, at=_now())
         return Response(status_code=204)
 
     async def _find(self, account: Account, identifier: UUID) -> Suppression:

@@ -100,6 +100,7 @@ _PUT = Operation(
     method="PUT",
     path=f"{_PATH}/{{topic}}",
     scope="account",
+    audit="topic.created",
     summary="Announce a topic",
     description="The first message that names a topic makes it; this makes it before.",
     path_parameters=[replace(_NAME, schema=NAME_SCHEMA, read=_new_name)],
@@ -116,6 +117,7 @@ _DELETE = Operation(
     method="DELETE",
     path=f"{_PATH}/{{topic}}",
     scope="account",
+    audit="topic.deleted",
     summary="Clear a topic away",
     description="It is no longer listed. Messages, events and opt-outs keep its name, and the next message that names "
     "it makes it anew.",
@@ -155,14 +157,14 @@ class TopicsApi:
     async def put(self, call: Call[None, TopicIn | None]) -> Response:
         """201 for a new topic; 200 for one that is there already, which stays as it is."""
         name = call.path["topic"]
-        new = await self._topics.make(call.account.id, name, time.time_ns() // 1_000_000)
+        new = await self._topics.make(call.account.id, name, time.time_ns() // 1_000_000, call.entry)
         content = _shown(await self._find(call.account, name))
         location = f"{self._base_url}{_PATH}/{quote(name, safe='')}"
         return json_answer(content, 201, {"Location": location}) if new else json_answer(content)
 
     async def delete(self, call: Call[None, None]) -> Response:
         """204: it is no longer listed. Its messages, events and opt-outs stay, and the next message makes it anew."""
-        if not await self._topics.delete(call.account.id, call.path["topic"]):
+        if not await self._topics.delete(call.account.id, call.path["topic"], call.entry):
             raise _unknown()
         return Response(status_code=204)
 

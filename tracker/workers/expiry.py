@@ -4,18 +4,24 @@ import asyncio
 import contextlib
 import logging
 import time
-from typing import Self
-
-from ..storage.receipts import Receipts
+from typing import Protocol, Self
 
 log = logging.getLogger(__name__)
 
 
-class Expiry:
-    """Removes the receipts of one file once they hold no more; works beside whoever writes that file."""
+class Expiring(Protocol):
+    """Something that is kept for a time."""
 
-    def __init__(self, receipts: Receipts, *, interval_s: float = 60.0) -> None:
-        self._receipts = receipts
+    async def expire(self, *, now: int) -> int:
+        """Forget what is too old, and give the number of rows. ``now`` is Unix milliseconds."""
+        ...
+
+
+class Expiry:
+    """Removes from one file what has been kept long enough; works beside whoever writes that file."""
+
+    def __init__(self, *kept: Expiring, interval_s: float = 60.0) -> None:
+        self._kept = kept
         self._interval_s = interval_s
 
     async def __aenter__(self) -> Self:
@@ -31,10 +37,11 @@ class Expiry:
         failing = False
         while True:
             try:
-                await self._receipts.expire(now=time.time_ns() // 1_000_000)
+                for kept in self._kept:
+                    await kept.expire(now=time.time_ns() // 1_000_000)
                 failing = False
             except Exception as error:  # noqa: BLE001 - a worker's turn must never end the worker
                 if not failing:
-                    log.warning("old receipts are not removed: %s: %s", type(error).__name__, error)
+                    log.warning("what is too old is not removed: %s: %s", type(error).__name__, error)
                 failing = True
             await asyncio.sleep(self._interval_s)

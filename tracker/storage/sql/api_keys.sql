@@ -26,8 +26,8 @@ order by created_at, id
 -- name: everybodys_api_keys()
 select id, account_id, name, scopes, created_at, revoked_at from api_keys order by account_id, created_at, id
 
--- name: revoke_any_api_key(id, revoked_at)
-update api_keys set revoked_at = :revoked_at where id = :id and revoked_at is null returning id
+-- name: revoke_any_api_key!
+update api_keys set revoked_at = :revoked_at where id = :id and revoked_at is null
 
 -- name: revoke_api_key!
 -- Not the last one that can make another.

@@ -9,11 +9,10 @@ select id, name, created_at, messages
 from topics
 where account_id = :account_id and name = :name
 
--- name: insert_topic(account_id, name, id, created_at)
+-- name: insert_topic!
 insert into topics (account_id, name, id, created_at, messages)
 values (:account_id, :name, :id, :created_at, 0)
 on conflict (account_id, name) do nothing
-returning id
 
--- name: delete_topic(account_id, name)
-delete from topics where account_id = :account_id and name = :name returning id
+-- name: delete_topic!
+delete from topics where account_id = :account_id and name = :name
