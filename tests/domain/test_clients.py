@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.shared_data import shared
-from tracker.domain.clients import Client, describe
+from tracker.domain.clients import Program, describe
 
 WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 BLINK = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0"
@@ -22,67 +22,67 @@ PREFETCH = (
 KNOWN = [
     (
         f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {BLINK} Safari/537.36 Edg/141.0 OneOutlook/1.2025.1",
-        Client(name="Outlook", os="Windows", device="desktop"),
+        Program(name="Outlook", os="Windows", device="desktop"),
     ),
     (
         "Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0.12026; Pro)",
-        Client(name="Outlook", os="Windows", device="desktop"),
+        Program(name="Outlook", os="Windows", device="desktop"),
     ),
     (
         "Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 10.0; Trident/8.0; ms-office; MSOffice 16)",
-        Client(name="Outlook", os="Windows", device="desktop"),
+        Program(name="Outlook", os="Windows", device="desktop"),
     ),
     (
         f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {WEBKIT} MacOutlook/16.77",
-        Client(name="Outlook", os="macOS", device="desktop"),
+        Program(name="Outlook", os="macOS", device="desktop"),
     ),
-    ("Outlook-iOS/709.2042344.prod.iphone (3.21.0)", Client(name="Outlook", os="iOS", device="phone")),
+    ("Outlook-iOS/709.2042344.prod.iphone (3.21.0)", Program(name="Outlook", os="iOS", device="phone")),
     (
         "Outlook-Express/7.0 (MSIE 8.0; Windows NT 6.1; Trident/4.0)",
-        Client(name="Windows Live Mail", os="Windows", device="desktop"),
+        Program(name="Windows Live Mail", os="Windows", device="desktop"),
     ),
     (
         f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {WEBKIT}",
-        Client(name="Apple Mail", os="macOS", device="desktop"),
+        Program(name="Apple Mail", os="macOS", device="desktop"),
     ),
     (
         f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) {WEBKIT} Mobile/15E148",
-        Client(name="Apple Mail", os="iOS", device="phone"),
+        Program(name="Apple Mail", os="iOS", device="phone"),
     ),
     (
         f"Mozilla/5.0 (iPad; CPU OS 18_1 like Mac OS X) {WEBKIT} Mobile/15E148",
-        Client(name="Apple Mail", os="iOS", device="tablet"),
+        Program(name="Apple Mail", os="iOS", device="tablet"),
     ),
     (
         f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) {WEBKIT} Version/18.1 Mobile/15E148 Safari/604.1",
-        Client(name="Safari", os="iOS", device="phone"),
+        Program(name="Safari", os="iOS", device="phone"),
     ),
     (
         "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Thunderbird/128.4.0",
-        Client(name="Thunderbird", os="Linux", device="desktop"),
+        Program(name="Thunderbird", os="Linux", device="desktop"),
     ),
     (
         f"Mozilla/5.0 (Linux; Android 15; Pixel 9) {BLINK} Mobile Safari/537.36",
-        Client(name="Chrome", os="Android", device="phone"),
+        Program(name="Chrome", os="Android", device="phone"),
     ),
     (
         f"Mozilla/5.0 (Linux; Android 15; SM-X700) {BLINK} Safari/537.36",
-        Client(name="Chrome", os="Android", device="tablet"),
+        Program(name="Chrome", os="Android", device="tablet"),
     ),
     (
         f"Mozilla/5.0 (Linux; Android 12; BRAVIA 4K ATV) {BLINK} Safari/537.36",
-        Client(name="Chrome", os="Android", device=None),
+        Program(name="Chrome", os="Android", device=None),
     ),
-    ("NaverMailApp/2.2.2 (Android 10; SM-G986N)", Client(name="Naver Mail", os="Android", device=None)),
+    ("NaverMailApp/2.2.2 (Android 10; SM-G986N)", Program(name="Naver Mail", os="Android", device=None)),
     (
         "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:132.0) Gecko/20100101 Firefox/132.0",
-        Client(name="Firefox", os="Windows", device="desktop"),
+        Program(name="Firefox", os="Windows", device="desktop"),
     ),
 ]
 
 
 @pytest.mark.parametrize(("user_agent", "client"), KNOWN)
-def test_a_mail_program_or_browser_is_shown_by_its_usual_name(user_agent: str, client: Client) -> None:
+def test_a_mail_program_or_browser_is_shown_by_its_usual_name(user_agent: str, client: Program) -> None:
     """The program, not the browser inside it; the system; the kind of device."""
     assert describe(user_agent) == client
 
@@ -98,13 +98,13 @@ def test_a_mail_program_or_browser_is_shown_by_its_usual_name(user_agent: str, c
 )
 def test_behind_a_proxy_the_mailbox_is_known_and_nothing_else(user_agent: str, name: str | None) -> None:
     """Gmail's proxy says Windows XP to everybody: it would be a lie to show it."""
-    assert describe(user_agent) == Client(name=name, os=None, device=None)
+    assert describe(user_agent) == Program(name=name, os=None, device=None)
 
 
 @pytest.mark.parametrize("user_agent", ["", "Mozilla/5.0", "\0", "\ud800", "x" * 100_000])
 def test_what_is_unknown_stays_empty(user_agent: str) -> None:
     """No guess is better than a wrong one."""
-    assert describe(user_agent) == Client()
+    assert describe(user_agent) == Program()
 
 
 def test_only_the_first_512_characters_are_read() -> None:

@@ -71,7 +71,7 @@ _DEVICE_OF_SYSTEM: Final[dict[str, Device]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
+class Program:
     """A program by its usual name, its system, and the kind of device; None for what is hidden or unknown."""
 
     name: str | None = None
@@ -79,7 +79,7 @@ class Client:
     device: Device | None = None
 
 
-def describe(user_agent: str) -> Client:
+def describe(user_agent: str) -> Program:
     """What sent this user agent, of which the first 512 characters count. Never fails.
 
     The first call loads the tables of ua-parser: half a second and some 35 MB.
@@ -88,20 +88,20 @@ def describe(user_agent: str) -> Client:
 
 
 @lru_cache(maxsize=4_096)
-def _describe(user_agent: str) -> Client:
+def _describe(user_agent: str) -> Program:
     lowered = user_agent.lower()
     proxy = proxy_of(lowered)
     if proxy is not None:
-        return Client(name=_MAILBOXES.get(proxy))
+        return Program(name=_MAILBOXES.get(proxy))
     if user_agent == GMAIL_PREFETCH:
-        return Client(name="Gmail")
+        return Program(name="Gmail")
     # Loaded here, since the process that answers readers never asks.
     from ua_parser import parse
 
     found = parse(user_agent)
     family = found.user_agent.family if found.user_agent else None
     system = found.os.family if found.os else None
-    return Client(
+    return Program(
         name=_mail_program(lowered) or (family and _NAMES_SHOWN.get(family, family)),
         os=system and _SYSTEMS_SHOWN.get(system, system),
         device=_device(system, lowered),

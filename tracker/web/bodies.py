@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from .problems import Flaw, Problem, flawed
+from .problems import Flaw, Problem, flawed, pointer_part
 
 T = TypeVar("T")
 
@@ -133,9 +133,9 @@ def flaw_in(error: msgspec.ValidationError, root: str = "#") -> Flaw:
     detail = message[: found.start()] if found else message
     pointer = root + _pointer(found[1] if found else "")
     if match := _UNKNOWN.match(detail):
-        return Flaw(f"{pointer}/{_escaped(match[1])}", "unknown field")
+        return Flaw(f"{pointer}/{pointer_part(match[1])}", "unknown field")
     if match := _MISSING.match(detail):
-        return Flaw(f"{pointer}/{_escaped(match[1])}", "required")
+        return Flaw(f"{pointer}/{pointer_part(match[1])}", "required")
     return Flaw(pointer, detail.replace("`", ""))
 
 
@@ -143,8 +143,4 @@ def _pointer(path: str) -> str:
     """msgspec's ``.recipient.email`` or ``.recipients[3]`` as a JSON Pointer (RFC 6901)."""
     # The entries of a mapping are all called "[...]": the pointer ends at the mapping.
     parts = re.findall(r"\.([^.\[]+)|\[(\d+)\]", path.partition("[...]")[0])
-    return "".join(f"/{_escaped(name or index)}" for name, index in parts)
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
+    return "".join(f"/{pointer_part(name or index)}" for name, index in parts)

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from .problems import Flaw, flawed
+from .problems import Flaw, flawed, pointer_part
 
 LONGEST_NAME = 100
 LONGEST_LABEL = 200
@@ -63,7 +63,7 @@ def metadata_flaws(pointer: str, metadata: Mapping[str, Any]) -> list[Flaw]:
         return [Flaw(pointer, f"must have at most {MOST_METADATA} entries")]
     flaws = []
     for key, value in metadata.items():
-        where = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
+        where = f"{pointer}/{pointer_part(key)}"
         if not 1 <= len(key) <= LONGEST_METADATA_KEY or _unstorable(key):
             flaws.append(Flaw(pointer, f"keys must have 1 to {LONGEST_METADATA_KEY} characters, without NUL"))
         elif isinstance(value, str) and (len(value) > LONGEST_METADATA_VALUE or _unstorable(value)):

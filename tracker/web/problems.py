@@ -42,6 +42,11 @@ class Flaw(NamedTuple):
     detail: str
 
 
+def pointer_part(name: str) -> str:
+    """A name as it stands in a JSON Pointer (RFC 6901, section 3)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
 class Problem(Exception):
     """Ends a request with the problem of that name."""
 
