@@ -126,6 +126,11 @@ class Server:
         """Whether it runs no more."""
         return self._process is None or self._process.poll() is not None
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._running().pid
+
     def worker(self) -> int | None:
         """The process id of its worker; None while it has none."""
         pid = self._running().pid

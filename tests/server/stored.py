@@ -103,10 +103,10 @@ def read_stored(main: Path, inbox: Path) -> Stored:
         return Stored(deeds=deeds, inconsistencies=list(_inconsistencies(database)))
 
 
-def rows_of(file: Path, statement: str) -> list[tuple[Any, ...]]:
+def rows_of(file: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
     """What a statement gives when asked of one file alone."""
     with closing(sqlite3.connect(file)) as database:
-        return database.execute(statement).fetchall()
+        return database.execute(statement, values).fetchall()
 
 
 def name_in(text: str | None) -> str:
