@@ -4,6 +4,8 @@ Usage: ``python broken.py WHICH serve --port 0``.
 """
 
 import asyncio
+import contextlib
+import os
 import shutil
 import sys
 import time
@@ -19,8 +21,9 @@ from tracker import app
 from tracker.cli import main
 from tracker.domain.events import Entry
 from tracker.domain.receipts import Receipt
-from tracker.storage import backups
+from tracker.storage import backups, sqlite
 from tracker.storage.installation import Files
+from tracker.storage.journal import Journal
 from tracker.storage.messages import Messages, NewMessage
 from tracker.storage.projections import Projection, Projections
 from tracker.storage.receipts import kept
@@ -129,14 +132,48 @@ def copies_files() -> None:
     Snapshot.copy = copy  # type: ignore[method-assign]
 
 
+def commits_without_a_sync() -> None:
+    """A commit is in the system's memory when it is acknowledged, and on the disk some time later."""
+    sqlite._DURABLE["synchronous"] = 1
+
+
+def writes_in_place() -> None:
+    """Pages of the file are overwritten, and what they held is kept in memory only."""
+    sqlite._DURABLE["journal_mode"] = "memory"
+
+
+def leaves_its_keys_unsynced() -> None:
+    """The file of the signing keys is made, and not synced."""
+
+    def nothing(fd: object) -> None:
+        pass
+
+    os.fsync = nothing
+
+
+def forgives_failed_writes() -> None:
+    """What could not be written is acknowledged all the same."""
+    write = Journal.append
+
+    async def append(self: Journal, entries: Sequence[Entry]) -> None:
+        with contextlib.suppress(OSError):
+            await write(self, entries)
+
+    Journal.append = append  # type: ignore[method-assign]
+
+
 PROMISES = {
     "answers-before-the-commit": answers_before_the_commit,
-    "keeps-receipts-apart": keeps_receipts_apart,
+    "commits-without-a-sync": commits_without_a_sync,
     "copies-files": copies_files,
     "copies-main-first": copies_main_first,
     "copies-main-later": copies_main_later,
+    "forgives-failed-writes": forgives_failed_writes,
+    "keeps-receipts-apart": keeps_receipts_apart,
+    "leaves-its-keys-unsynced": leaves_its_keys_unsynced,
     "moves-its-mark-later": moves_its_mark_later,
     "remembers-checks": remembers_checks,
+    "writes-in-place": writes_in_place,
 }
 
 if __name__ == "__main__":
