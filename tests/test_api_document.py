@@ -1,5 +1,6 @@
-"""``docs/api.md``: every example is sent to the whole app and gets the answer it shows."""
+"""Every example of ``docs/api.md``, ``account.md`` and ``lists.md`` is sent to the whole app and gets its answer."""
 
+import csv
 import json
 import re
 import shlex
@@ -11,7 +12,9 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from tests.web.serving import BASE_URL, Served, click_of, client_of, serving
+from tests.web.serving import BASE_URL, Customer, Served, click_of, client_of, serving
+from tests.web.test_suppression_lifts import consent, past
+from tests.web.test_suppression_rows import rows_of
 from tracker.domain.verdicts import _VALUES
 from tracker.web.event_questions import EventSearch
 from tracker.web.problems import TYPES
@@ -24,15 +27,15 @@ DOCUMENT, ACCOUNT, LISTS = (
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"
 
 _PART = re.compile(
-    r"<!-- (?P<deed>.+?) -->|^```sh\n(?P<command>.*?)^```\n(?P<words>.*?)^```json\n(?P<answer>.*?)^```",
-    re.MULTILINE | re.DOTALL,
+    r"<!-- (?P<deed>.+?) -->|^```sh\n(?P<command>.*?)^```\n(?P<words>.*?)(?=^```sh|^#|\Z)", re.MULTILINE | re.DOTALL
 )
+_ANSWER = re.compile(r"^```(?P<kind>json|csv)\n(?P<answer>.*?)^```", re.MULTILINE | re.DOTALL)
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 class Example(NamedTuple):
-    """A command of the document, and the answer it promises."""
+    """A command of the document, and the answer it promises: JSON, the lines of CSV, or nothing."""
 
     command: str
     status: int
@@ -40,30 +43,43 @@ class Example(NamedTuple):
 
 
 def parts(document: str) -> Iterator[Example | str]:
-    """The examples, and between them what a recipient does, in the order of the document."""
+    """The examples, and between them what happens elsewhere, in the order of the document."""
     for part in _PART.finditer(document):
         if part["deed"]:
             yield part["deed"]
         else:
-            status = re.search(r"`(\d{3})`", part["words"])
-            assert status is not None, part["command"]
-            yield Example(part["command"], int(status[1]), json.loads(part["answer"]))
+            yield example_of(part["command"], part["words"])
+            yield from re.findall(r"<!-- (.+?) -->", part["words"])
+
+
+def example_of(command: str, words: str) -> Example:
+    """The command with what is said below it."""
+    status = re.search(r"`(\d{3})`", words)
+    assert status is not None, command
+    shown = _ANSWER.search(words) if status[1] != "204" else None
+    if shown is None:
+        return Example(command, int(status[1]), None)
+    answer = json.loads(shown["answer"]) if shown["kind"] == "json" else shown["answer"].splitlines()
+    return Example(command, int(status[1]), answer)
 
 
 def request_of(command: str, variables: Mapping[str, str]) -> httpx.Request:
     """What a shell and curl would send."""
-    words = iter(shlex.split(Template(command).substitute(variables)))
+    one_line = command.replace("\\\n", "")
+    words = iter(shlex.split(Template(one_line).substitute(variables)))
     assert next(words) == "curl"
-    url, headers, body, method = "", dict[str, str](), None, None
+    method, url, headers, body = "", "", dict[str, str](), None
     for word in words:
         match word:
             case "-H":
                 name, _, value = next(words).partition(": ")
                 headers[name] = value
-            case "-X":
-                method = next(words)
             case "--json":
                 body, headers["Content-Type"] = next(words), "application/json"
+            case "--data-binary":
+                body = next(words)
+            case "-X":
+                method = next(words)
             case _:
                 assert not word.startswith("-"), word
                 url = word
@@ -94,40 +110,88 @@ def expect(found: Any, shown: Any, where: str = "$") -> None:
         assert found == shown, where
 
 
-async def do(deed: str, served: Served, made: Mapping[str, Any]) -> None:
-    """What the recipient of a message does."""
-    async with client_of(served.app, headers={"User-Agent": IPHONE}) as reader:
-        match deed:
-            case "the recipient opens the mail and follows the first link":
-                assert (await reader.get(made["open_url"])).status_code == 200
-                assert (await reader.get(click_of(dict(made)))).status_code == 302
-            case "the recipient unsubscribes":
-                assert (await reader.post(made["unsubscribe_url"])).status_code == 200
-            case _:
-                raise AssertionError(deed)
+class Walk:
+    """Goes through a document from the first command to the last, with nothing in between but what it says."""
+
+    def __init__(self, served: Served, customer: Customer) -> None:
+        self._served = served
+        self._customer = customer
+        self._variables = {"TRACKER": BASE_URL, "KEY": customer.key}
+        self._made: dict[str, Any] = {}
+        self._last: Any = None
+
+    async def try_out(self, example: Example) -> None:
+        """Send what a shell would send."""
+        answer = await self._served.reader.send(request_of(example.command, self._variables))
+        assert answer.status_code == example.status, answer.text
+        if example.answer is None:
+            assert answer.content == b""
+            return
+        if answer.headers["content-type"].startswith("text/csv"):
+            expect(cells_of(answer.text.splitlines()), cells_of(example.answer))
+            return
+        self._last = answer.json()
+        expect(self._last, example.answer)
+        messages = [one for one in (self._last, *listed(self._last)) if "unsubscribe_url" in one]
+        if messages and "id" in messages[0]:
+            self._made = {**self._made, **messages[0]}
+            self._variables["MESSAGE"] = messages[0]["id"]
+        if cursor := self._last.get("next_cursor"):
+            self._variables["CURSOR"] = cursor
+
+    async def do(self, deed: str) -> None:
+        """What somebody does, or what one keeps of an answer."""
+        if kept := re.fullmatch(r"(\w+) is (\S+) of the answer", deed):
+            value = self._last
+            for name in kept[2].split("."):
+                value = value[int(name) if name.isdecimal() else name]
+            self._variables[kept[1]] = value
+            return
+        async with client_of(self._served.app, headers={"User-Agent": IPHONE}) as reader:
+            match deed:
+                case "the recipient opens the mail and follows the first link":
+                    assert (await reader.get(self._made["open_url"])).status_code == 200
+                    assert (await reader.get(click_of(self._made))).status_code == 302
+                case "the recipient unsubscribes":
+                    assert (await reader.post(self._made["unsubscribe_url"])).status_code == 200
+                case "OPT_OUT is the suppression of the recipient":
+                    (row,) = await rows_of(self._customer, origin="recipient")
+                    self._variables["OPT_OUT"] = row["id"]
+                    await past(row)
+                case "CONSENTED_AT is the time now":
+                    self._variables["CONSENTED_AT"] = consent()["consented_at"]
+                case _:
+                    raise AssertionError(deed)
 
 
-@pytest.mark.parametrize(("document", "least"), [(DOCUMENT, 9), (ACCOUNT, 4)], ids=["api", "account"])
-async def test_every_example_gets_the_answer_it_shows(tmp_path: Path, document: str, least: int) -> None:
-    """From the first command to the last, with nothing in between but what the document says."""
-    examples = 0
+def listed(answer: Any) -> list[Any]:
+    """The items of a list."""
+    items = answer.get("data", []) if isinstance(answer, dict) else []
+    return [item for item in items if isinstance(item, dict)]
+
+
+def cells_of(lines: list[str]) -> list[list[str]]:
+    """The cells of a file, line by line."""
+    return list(csv.reader(lines, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("document", "fewest"), [(DOCUMENT, 9), (ACCOUNT, 4), (LISTS, 9)], ids=["api", "account", "lists"]
+)
+async def test_every_example_gets_the_answer_it_shows(tmp_path: Path, document: str, fewest: int) -> None:
+    """All of them: no command is left out, and no answer is shown that nothing gives."""
+    examples = shown = 0
     async with serving(tmp_path) as served:
-        customer = await served.customer()
-        variables, made = {"TRACKER": BASE_URL, "KEY": customer.key}, dict[str, Any]()
+        walk = Walk(served, await served.customer())
         for part in parts(document):
             if isinstance(part, str):
-                await do(part, served, made)
+                await walk.do(part)
                 continue
-            answer = await served.reader.send(request_of(part.command, variables))
-            assert answer.status_code == part.status, answer.text
-            expect(answer.json(), part.answer)
+            await walk.try_out(part)
             examples += 1
-            if part.status == 201:
-                made = answer.json()
-                variables["MESSAGE"] = made["id"]
-            if cursor := answer.json().get("next_cursor"):
-                variables["CURSOR"] = cursor
-    assert examples == document.count("```sh\n") == document.count("```json\n") >= least
+            shown += part.answer is not None
+    assert examples == document.count("```sh\n") >= fewest
+    assert shown == len(_ANSWER.findall(document))
 
 
 def rows(head: str) -> list[tuple[str, ...]]:

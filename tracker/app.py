@@ -28,6 +28,7 @@ from .storage.opt_outs import OptOuts
 from .storage.projections import Projections
 from .storage.receipts import Receipts
 from .storage.suppression_changes import SuppressionChanges
+from .storage.suppression_imports import SuppressionImports
 from .storage.suppression_rows import SuppressionRows
 from .storage.suppressions import Suppressions
 from .storage.topics import Topics
@@ -53,6 +54,8 @@ from .web.requests import Requests
 from .web.senders import Senders
 from .web.sent import SentApi
 from .web.site import SafeHeaders, Site
+from .web.suppression_exports import SuppressionExportsApi
+from .web.suppression_imports import SuppressionImportsApi
 from .web.suppression_lifts import SuppressionLiftsApi
 from .web.suppression_rows import SuppressionRowsApi
 from .web.suppressions import SuppressionsApi
@@ -226,6 +229,8 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
         KeysApi(keys, cursors, base_url),
         SuppressionsApi(suppressions, tally),
         SuppressionRowsApi(rows, SuppressionChanges(served.main), cursors, base_url),
+        SuppressionImportsApi(SuppressionImports(served.inbox, served.journal.write)),
+        SuppressionExportsApi(rows),
         SuppressionLiftsApi(rows, served.writer, tally, allowed=settings.lift == "yes"),
     )
     table = [endpoint for subject in answering for endpoint in subject.endpoints()]

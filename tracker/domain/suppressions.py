@@ -15,6 +15,12 @@ SCOPES = ("account", "topic")
 
 ORIGINS = ("recipient", "customer", "report")
 
+PERSONAL_REASONS = ("unsubscribed", "complained")
+"""What a person can have said: the reasons of origin ``recipient``."""
+
+LONGEST_NOTE = 500
+"""Characters."""
+
 Reason = Annotated[str, Meta(description="Why not.", extra_json_schema={"enum": list(REASONS)})]
 Scope = Annotated[str, Meta(description="All of the account, or one topic.", extra_json_schema={"enum": list(SCOPES)})]
 Origin = Annotated[

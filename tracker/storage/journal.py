@@ -118,10 +118,15 @@ def _changes(
     # Before the opt-outs: one that comes at the same moment stands.
     changes.extend(chain.from_iterable(_undoing(undo) for undo in undone))
     if opt_outs:
+        # One by one: the numbers of two are not the same.
+        changes.extend(Change(_SQL[name], [opt_out]) for opt_out in opt_outs for name in _GIVING_WAY)
         changes.append(Change(_SQL["insert_opt_out"], opt_outs))
         changes.append(Change(_SQL["insert_opt_out_hit"], opt_outs))
         changes.extend(chain.from_iterable(_addition(opt_out) for opt_out in opt_outs))
     return changes
+
+
+_GIVING_WAY = ("count_given_way", "record_given_way", "delete_given_way")
 
 
 def _undoing(row: dict[str, Any]) -> tuple[Change, ...]:

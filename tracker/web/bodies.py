@@ -1,7 +1,7 @@
 """Reads what a customer sends, within limits, and says exactly what is wrong with it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -70,7 +70,7 @@ async def read_json(request: Request, wanted: type[T], limit: int, media_types: 
     Raises ``Problem``: 413 above ``limit`` bytes, 415, 400 when it is no JSON, 422 when it does not fit.
     """
     _check_type(request, media_types)
-    _check_length(request, limit)
+    check_length(request, limit)
     body = await _read(request, limit)
     try:
         return msgspec.json.decode(body, type=wanted)
@@ -94,7 +94,8 @@ def _check_type(request: Request, media_types: Sequence[str]) -> None:
         )
 
 
-def _check_length(request: Request, limit: int) -> None:
+def check_length(request: Request, limit: int) -> None:
+    """Raises ``Problem`` 413 for a body that says it is larger than ``limit`` bytes."""
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise _too_large(limit)
@@ -109,15 +110,27 @@ def _too_large(limit: int) -> Problem:
     )
 
 
-async def _read(request: Request, limit: int) -> bytes:
-    body = bytearray()
+async def read_pieces(request: Request, limit: int, size: int) -> AsyncIterator[bytes]:
+    """The body as it arrives, in pieces of at most ``size`` bytes.
+
+    Raises ``Problem``: 413 once there are more than ``limit`` bytes, 400 when it ends early.
+    """
+    read = 0
     try:
         async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
+            read += len(chunk)
+            if read > limit:
                 raise _too_large(limit)
+            for start in range(0, len(chunk), size):
+                yield chunk[start : start + size]
     except ClientDisconnect:
         raise Problem("not-json", "The body ended early.") from None
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    async for piece in read_pieces(request, limit, limit):
+        body += piece
     return bytes(body)
 
 

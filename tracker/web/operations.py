@@ -68,6 +68,7 @@ class Answer:
 
 HEADERS: Mapping[str, str] = {
     "Allow": "The methods that this path answers.",
+    "Content-Disposition": "What to call the file.",
     REPLAYED: "“true” when the call had been carried out before, under the same Idempotency-Key.",
     "Link": "Where the next page is, with rel=next, as long as there is one (RFC 8288).",
     "Location": "Where the new thing is.",

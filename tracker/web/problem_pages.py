@@ -23,6 +23,11 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "The body of the request could not be read as JSON in UTF-8.",
         "Send what a JSON library writes. Look for a body that was cut off, or sent in another encoding.",
     ),
+    "not-text": Explanation(
+        "A list to be imported holds bytes that are not text in UTF-8. The member line says where the first of them "
+        "stand; the lines before it may have been taken in.",
+        "Save the list as UTF-8 and import it again as a whole: what is there already is not added twice.",
+    ),
     "bad-cursor": Explanation(
         "A list was to go on from a cursor that this server did not give, or gave for another question.",
         "Send next_cursor back as it was, with the same filters and order. If it is lost, begin the list anew.",
@@ -101,7 +106,7 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     ),
     "unsupported-media-type": Explanation(
         "The body of the request is of a kind this route does not read.",
-        "Send JSON with the header “Content-Type: application/json”.",
+        "Send JSON with the header “Content-Type: application/json”, or what the Accept header of the answer lists.",
     ),
     "invalid": Explanation(
         "The request was understood, and something in it is not allowed: an unknown field, or a bad value.",

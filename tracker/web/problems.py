@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 TYPES: Mapping[str, tuple[int, str]] = {
     "not-json": (400, "The body is not JSON"),
+    "not-text": (400, "The body is not text in UTF-8"),
     "bad-cursor": (400, "The cursor is not one of ours"),
     "bad-idempotency-key": (400, "The Idempotency-Key cannot be one"),
     "unauthorized": (401, "A valid API key is needed"),
@@ -25,7 +26,7 @@ TYPES: Mapping[str, tuple[int, str]] = {
     "last-key": (409, "The account would be left without a key to make keys with"),
     "idempotency-key-in-use": (409, "A request with this Idempotency-Key is under way"),
     "too-large": (413, "The body is too large"),
-    "unsupported-media-type": (415, "The body must be application/json"),
+    "unsupported-media-type": (415, "The body is of a kind this route does not read"),
     "invalid": (422, "The request is not valid"),
     "idempotency-key-reused": (422, "This Idempotency-Key belongs to another request"),
     "account-limited": (429, "The account has made its messages of today"),

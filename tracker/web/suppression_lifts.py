@@ -127,7 +127,8 @@ def _undo(account: bytes, row: Suppression, consent: Consent, now: int) -> Undo:
     hit = Hit(
         type=EventType.RESUBSCRIBED,
         account=account,
-        message=parse_id(row.message_id or ""),
+        # One that was imported has no message here, and its event none either: no message has the row's own id.
+        message=parse_id(row.message_id or row.id),
         occurred_at=now,
         method=Method.LIFT,
     )

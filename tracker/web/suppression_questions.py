@@ -19,14 +19,19 @@ SUPPRESSION_ID = PathParameter(name="id", description="The suppression's id.", s
 Since = Annotated[Time, Meta(description="Made from this time on.")]
 
 
-class SuppressionsQuery(msgspec.Struct, frozen=True):
-    """The parameters of the list."""
+class SuppressionsFilter(msgspec.Struct, frozen=True):
+    """Which rows are asked for; filters must all hold."""
 
     reason: Reason | None = None
     scope: Scope | None = None
     topic: Topic | None = None
     origin: Origin | None = None
     since: Since | None = None
+
+
+class SuppressionsQuery(SuppressionsFilter, frozen=True):
+    """The parameters of the list."""
+
     cursor: Cursor | None = None
     limit: Limit = 100
 
@@ -46,12 +51,17 @@ class SuppressionQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
 def question_of_query(query: SuppressionsQuery) -> SuppressionQuestion:
     """The question of a GET. Raises ``Problem`` 422 with every flaw found."""
+    return SuppressionQuestion(filter=filter_of_query(query), limit=query.limit, cursor=query.cursor)
+
+
+def filter_of_query(query: SuppressionsFilter) -> SuppressionFilter:
+    """Which rows are asked for. Raises ``Problem`` 422 with every flaw found."""
     given = {name: getattr(query, name) for name in _JUDGES}
     flaws: list[Flaw] = []
     values = {name: _judged(name, value, flaws) for name, value in given.items() if value is not None}
     if flaws:
         raise flawed(flaws)
-    return SuppressionQuestion(filter=SuppressionFilter(**values), limit=query.limit, cursor=query.cursor)
+    return SuppressionFilter(**values)
 
 
 def _judged(name: str, given: str, flaws: list[Flaw]) -> Any:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from ..domain.addresses import InvalidAddress, address_key, canonical, read_address
 from ..domain.ids import new_id, parse_id, written
-from ..domain.suppressions import REASONS, Reason, Suppression, is_final
+from ..domain.suppressions import LONGEST_NOTE, REASONS, Reason, Suppression, is_final
 from ..storage.accounts import Account
 from ..storage.suppression_changes import SuppressionChange, SuppressionChanges
 from ..storage.suppression_rows import NewSuppression, SuppressionRows
@@ -30,7 +30,6 @@ from .suppression_questions import (
 )
 
 _PATH = "/v1/suppressions"
-_LONGEST_NOTE = 500
 
 
 class SuppressionIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,7 +38,7 @@ class SuppressionIn(msgspec.Struct, forbid_unknown_fields=True):
     email: Email
     reason: Reason
     topic: Topic | None = None
-    note: Annotated[str, text("Your own.", longest=_LONGEST_NOTE)] | None = None
+    note: Annotated[str, text("Your own.", longest=LONGEST_NOTE)] | None = None
 
 
 class SuppressionSearch(msgspec.Struct, forbid_unknown_fields=True):
@@ -291,7 +290,7 @@ class SuppressionRowsApi:
 def _new_row(account: Account, wanted: SuppressionIn) -> NewSuppression:
     """Raises ``Problem`` 422."""
     flaws = []
-    if flaw := text_flaw(wanted.note or "", longest=_LONGEST_NOTE):
+    if flaw := text_flaw(wanted.note or "", longest=LONGEST_NOTE):
         flaws.append(Flaw("#/note", flaw))
     try:
         one_of(REASONS, wanted.reason)

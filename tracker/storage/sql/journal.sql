@@ -5,6 +5,31 @@ values
     (:id, :account_id, :message_id, :type, :occurred_at, :user_agent, :network, :referrer, :prefetch, :blocked, :link,
     :url, :method)
 
+-- name: count_given_way!
+-- An opt-out that was imported gives way to what the person says here, which has a message and a time of its own.
+insert into suppression_counters (account_id, sequence)
+select account_id, 1 from suppressions
+where account_id = :account_id and address_key = :address_key
+    and scope = 'account' and topic = '' and reason = 'unsubscribed' and origin = 'recipient' and message_id is null
+on conflict (account_id) do update set sequence = suppression_counters.sequence + 1
+
+-- name: record_given_way!
+insert into suppression_changes
+    (account_id, sequence, change, changed_at, suppression_id, scope, topic, reason, origin, message_id, created_at)
+select
+    p.account_id, c.sequence, 'removed', :occurred_at, p.id, p.scope, p.topic, p.reason, p.origin, p.message_id,
+    p.created_at
+from suppressions p
+join suppression_counters c on c.account_id = p.account_id
+where p.account_id = :account_id and p.address_key = :address_key
+    and p.scope = 'account' and p.topic = '' and p.reason = 'unsubscribed' and p.origin = 'recipient'
+    and p.message_id is null
+
+-- name: delete_given_way!
+delete from suppressions
+where account_id = :account_id and address_key = :address_key
+    and scope = 'account' and topic = '' and reason = 'unsubscribed' and origin = 'recipient' and message_id is null
+
 -- name: insert_opt_out!
 -- The first opt-out stands; later ones change nothing.
 insert into suppressions

@@ -1,0 +1,185 @@
+"""Lists of suppressions, taken in: read as they arrive, written slice by slice, reported line by line."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..domain.csv_tables import NoHeader
+from ..domain.lines import BadLine, NotText
+from ..domain.suppressions import REASONS, Reason
+from ..storage.suppression_imports import MOST_ROWS, SuppressionImports
+from ..storage.suppression_rows import NewSuppression
+from .answers import json_answer
+from .bodies import KIB, MIB, check_length, read_pieces
+from .import_rows import CsvRows, ImportedRow, JsonRows, Judge, Rows
+from .operations import Answer, Call, Endpoint, Operation
+from .problems import Flaw, Problem, flawed, invalid
+from .suppression_questions import BadWord, one_of
+
+_PIECE = 16 * KIB
+_MOST_ERRORS = 1_000
+
+_KINDS: dict[str, type[CsvRows] | type[JsonRows]] = {"text/csv": CsvRows, "application/x-ndjson": JsonRows}
+
+
+class LineError(msgspec.Struct, frozen=True):
+    """A line that was left out, and why."""
+
+    line: int
+    detail: str
+
+
+class Report(msgspec.Struct):
+    """What became of the lines of an import; ``read`` is the sum of the three below it."""
+
+    read: int = 0
+    added: int = 0
+    already: int = 0
+    bad: int = 0
+    errors: list[LineError] = msgspec.field(default_factory=list)
+    errors_omitted: int = 0
+
+    def leave_out(self, flaws: Sequence[BadLine]) -> None:
+        """Count these lines, and tell of them while there is room."""
+        told = flaws[: _MOST_ERRORS - len(self.errors)]
+        self.errors += [LineError(*flaw) for flaw in told]
+        self.errors_omitted += len(flaws) - len(told)
+        self.bad += len(flaws)
+        self.read += len(flaws)
+
+    def take_in(self, given: int, added: int) -> None:
+        """Count rows that are on the list now, of which so many are new."""
+        self.read += given
+        self.added += added
+        self.already += given - added
+
+
+class ImportQuery(msgspec.Struct, frozen=True):
+    """What holds for rows that do not say otherwise."""
+
+    reason: Reason = "manual"
+
+
+class Upload(NamedTuple):
+    """A list on its way in: what reads it, and its bytes in small pieces as they arrive."""
+
+    rows: Rows
+    pieces: AsyncIterator[bytes]
+
+
+class UploadBody:
+    """A list of up to 16 MiB, which is not read before the handler does."""
+
+    limit = 16 * MIB
+    required = True
+    content: Mapping[str, Any] = dict.fromkeys(_KINDS, ImportedRow)
+    parts: Sequence[Any] = ()
+    example = None
+
+    async def read(self, request: Request) -> Upload:
+        """Raises ``Problem``: 415, and 413 for what says that it is larger; more of them come from the pieces."""
+        rows = _rows_of(request)
+        check_length(request, self.limit)
+        return Upload(rows, read_pieces(request, self.limit, _PIECE))
+
+
+_IMPORT = Operation(
+    name="import_suppressions",
+    subject="Suppressions",
+    method="POST",
+    path="/v1/suppressions/import",
+    scope="suppressions:write",
+    summary="Import suppressions",
+    description="A table (text/csv) or an object a line (application/x-ndjson), in UTF-8: email or sha256, and reason, "
+    "topic, note, created_at, origin. Bad lines are told and fail no other. What stands already stays as it is: the "
+    "same list may be imported again, and an export too.",
+    query=ImportQuery,
+    body=UploadBody(),
+    answers=[
+        Answer(
+            status=200,
+            description="What became of the lines; what was added is on stable storage.",
+            content=Report,
+            example={
+                "read": 3,
+                "added": 1,
+                "already": 1,
+                "bad": 1,
+                "errors": [{"line": 4, "detail": "email: An address has an @ in it."}],
+                "errors_omitted": 0,
+            },
+        )
+    ],
+    problems=["not-text"],
+)
+
+
+class SuppressionImportsApi:
+    """``POST /v1/suppressions/import``. What takes long is done in threads, and a little at a time."""
+
+    def __init__(self, imports: SuppressionImports) -> None:
+        self._imports = imports
+        # However many import: no more than one slice at a time stands between a reader and the disk.
+        self._turn = asyncio.Lock()
+
+    def endpoints(self) -> list[Endpoint]:
+        """Its part of the table."""
+        return [Endpoint(_IMPORT, self.take_in)]
+
+    async def take_in(self, call: Call[ImportQuery, Upload]) -> Response:
+        """200 with a report, whatever the lines hold; what was reported as added is on stable storage."""
+        upload, report = call.body, Report()
+        judge = Judge(call.account, _reason(call.query.reason), time.time_ns() // 1_000_000)
+        try:
+            async for data in upload.pieces:
+                await self._store(await asyncio.to_thread(_judged, judge, upload.rows, data), report)
+            await self._store(await asyncio.to_thread(_judged, judge, upload.rows, None), report)
+        except NotText as error:
+            raise Problem("not-text", f"Of the body, {error}.", line=error.line) from None
+        except NoHeader as error:
+            raise flawed([Flaw("#", str(error))]) from None
+        return json_answer(report)
+
+    async def _store(self, found: Iterable[NewSuppression | BadLine], report: Report) -> None:
+        rows: list[NewSuppression] = []
+        flaws: list[BadLine] = []
+        for one in found:
+            if isinstance(one, BadLine):
+                flaws.append(one)
+            else:
+                rows.append(one)
+        report.leave_out(flaws)
+        for start in range(0, len(rows), MOST_ROWS):
+            part = rows[start : start + MOST_ROWS]
+            async with self._turn:
+                began = time.monotonic()
+                report.take_in(len(part), await self._imports.add(part, at=time.time_ns() // 1_000_000))
+                # As long again: half of the time of the disk is for those who wait for an answer.
+                await asyncio.sleep(time.monotonic() - began)
+
+
+def _judged(judge: Judge, rows: Rows, data: bytes | None) -> list[NewSuppression | BadLine]:
+    return list(map(judge.judged, rows.end() if data is None else rows.feed(data)))
+
+
+def _reason(given: str) -> str:
+    try:
+        return one_of(REASONS, given)
+    except BadWord as error:
+        raise invalid("#/reason", str(error)) from None
+
+
+def _rows_of(request: Request) -> Rows:
+    kind, _, parameters = request.headers.get("content-type", "").partition(";")
+    name, _, charset = parameters.partition("=")
+    text = name.strip().lower() != "charset" or charset.strip(' "').lower() in ("utf-8", "utf8", "us-ascii")
+    wanted = _KINDS.get(kind.strip().lower())
+    if wanted is None or not text:
+        detail = f"Send the body as {' or '.join(_KINDS)}, in UTF-8."
+        raise Problem("unsupported-media-type", detail, headers={"Accept": ", ".join(_KINDS)})
+    return wanted()
