@@ -21,7 +21,6 @@ PERSONAL_REASONS = ("unsubscribed", "complained")
 LONGEST_NOTE = 500
 """Characters."""
 
-Note = Annotated[str, Meta(description="Your own.", extra_json_schema={"maxLength": LONGEST_NOTE})]
 Reason = Annotated[str, Meta(description="Why not.", extra_json_schema={"enum": list(REASONS)})]
 Scope = Annotated[str, Meta(description="All of the account, or one topic.", extra_json_schema={"enum": list(SCOPES)})]
 Origin = Annotated[

@@ -18,7 +18,6 @@ from ..domain.suppressions import (
     PERSONAL_REASONS,
     REASONS,
     SCOPES,
-    Note,
     Origin,
     Reason,
     Scope,
@@ -27,7 +26,7 @@ from ..domain.times import BadTime, Time, parse_time
 from ..storage.accounts import Account
 from ..storage.suppression_rows import NewSuppression
 from .bodies import flaw_in
-from .fields import Email, Topic
+from .fields import Email, Topic, text
 from .names import name_flaw, text_flaw
 from .suppression_questions import BadWord, one_of
 
@@ -45,7 +44,7 @@ class ImportedRow(msgspec.Struct):
     scope: Scope | None = None
     topic: Topic | None = None
     origin: Origin | None = None
-    note: Note | None = None
+    note: Annotated[str, text("Your own.", longest=LONGEST_NOTE)] | None = None
     created_at: Time | None = None
 
 
@@ -103,16 +102,16 @@ class JsonRows:
 
 
 def _objects(lines: Iterable[Line]) -> Iterator[tuple[int, ImportedRow] | BadLine]:
-    for number, text in lines:
-        if text is None:
-            yield BadLine(number, "this line is too long")
-        elif text.strip():
-            yield _object(number, text)
+    for line in lines:
+        if line.text is None:
+            yield BadLine(line.number, "this line is too long")
+        elif line.text.strip():
+            yield _object(line.number, line.text)
 
 
-def _object(number: int, text: str) -> tuple[int, ImportedRow] | BadLine:
+def _object(number: int, written: str) -> tuple[int, ImportedRow] | BadLine:
     try:
-        return number, msgspec.json.decode(text, type=ImportedRow)
+        return number, msgspec.json.decode(written, type=ImportedRow)
     except msgspec.ValidationError as error:
         flaw = flaw_in(error)
         return BadLine(number, f"{flaw.pointer.removeprefix('#/')}: {flaw.detail}".removeprefix("#: "))

@@ -1,6 +1,7 @@
 """Suppressions row by row: listed, searched, added, deleted; and the log of what changed."""
 
 import time
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -8,14 +9,14 @@ from starlette.responses import Response
 
 from ..domain.addresses import InvalidAddress, address_key, canonical, read_address
 from ..domain.ids import new_id, parse_id, written
-from ..domain.suppressions import LONGEST_NOTE, REASONS, Note, Reason, Suppression, is_final
+from ..domain.suppressions import LONGEST_NOTE, REASONS, Reason, Suppression, is_final
 from ..storage.accounts import Account
 from ..storage.suppression_changes import SuppressionChange, SuppressionChanges
 from ..storage.suppression_rows import NewSuppression, SuppressionRows
 from .answers import json_answer, next_link
 from .bodies import KIB, JsonBody
 from .cursors import Cursors
-from .fields import After, Email, Limit, Topic
+from .fields import After, Email, Limit, Topic, text
 from .names import checked_name, text_flaw
 from .operations import Answer, Call, Endpoint, Operation
 from .problems import Flaw, Problem, flawed, invalid
@@ -37,7 +38,7 @@ class SuppressionIn(msgspec.Struct, forbid_unknown_fields=True):
     email: Email
     reason: Reason
     topic: Topic | None = None
-    note: Note | None = None
+    note: Annotated[str, text("Your own.", longest=LONGEST_NOTE)] | None = None
 
 
 class SuppressionSearch(msgspec.Struct, forbid_unknown_fields=True):
