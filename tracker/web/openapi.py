@@ -10,6 +10,7 @@ from .. import __version__
 from .operations import HEADERS, Answer, HeaderParameter, Operation, PathParameter
 from .parameters import query_schemas
 from .problems import TYPES
+from .quotas import RATE_LIMIT, RATE_LIMIT_POLICY
 
 Schema = Mapping[str, Any]
 
@@ -19,9 +20,14 @@ _PROBLEM_HEADERS = {
     "unauthorized": "WWW-Authenticate",
     "method-not-allowed": "Allow",
     "idempotency-key-in-use": "Retry-After",
+    "quota-exceeded": "Retry-After",
+    "too-many-at-once": "Retry-After",
+    "too-many-failures": "Retry-After",
     "account-limited": "Retry-After",
     "unavailable": "Retry-After",
 }
+
+_EVERY_HEADER = (RATE_LIMIT, RATE_LIMIT_POLICY, "Request-Id")
 
 _ABOUT = (
     "Tracks opens, clicks and opt-outs of e-mail. Every request carries an API key as “Authorization: Bearer trk_…”; "
@@ -166,7 +172,7 @@ class _Writer:
 
 
 def _headers(names: Iterable[str]) -> Schema:
-    return {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, "Request-Id")}}
+    return {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, *_EVERY_HEADER)}}
 
 
 def _content(schema: Schema, example: Any) -> Schema:
