@@ -36,7 +36,8 @@ class Meter:
     def use(self, name: Hashable, now: float) -> Use:
         """What is left for the name."""
         began, times = self._window(name, now)
-        return Use(max(self.rate.quota - times, 0), max(math.ceil(began + self.rate.window_s - now), 1))
+        left_s = self.rate.window_s - (now - began)
+        return Use(max(self.rate.quota - times, 0), max(math.ceil(left_s), 1))
 
     def count(self, name: Hashable, now: float) -> Use:
         """Count once more, and give what is left then."""

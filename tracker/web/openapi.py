@@ -27,7 +27,9 @@ _PROBLEM_HEADERS = {
     "unavailable": "Retry-After",
 }
 
-_EVERY_HEADER = (RATE_LIMIT, RATE_LIMIT_POLICY, "Request-Id")
+_QUOTA_HEADERS = (RATE_LIMIT, RATE_LIMIT_POLICY)
+_WITHOUT_QUOTA = {"unauthorized", "method-not-allowed", "failed", "unavailable"}
+"""Problems of which it is not known, or does not matter, whose quota they would count to."""
 
 _ABOUT = (
     "Tracks opens, clicks and opt-outs of e-mail. Every request carries an API key as “Authorization: Bearer trk_…”; "
@@ -117,9 +119,10 @@ class _Writer:
 
     def problem(self, names: Sequence[str]) -> Schema:
         examples = {name: {"$ref": f"#/components/examples/{name}"} for name in names}
+        quota = () if _WITHOUT_QUOTA.issuperset(names) else _QUOTA_HEADERS
         return {
             "description": ". ".join(TYPES[name][1] for name in names) + ".",
-            **_headers(_PROBLEM_HEADERS[name] for name in names if name in _PROBLEM_HEADERS),
+            **_headers([*(_PROBLEM_HEADERS[name] for name in names if name in _PROBLEM_HEADERS), *quota]),
             "content": {_PROBLEM_JSON: {"schema": self._refs[ProblemDetails], "examples": examples}},
         }
 
@@ -164,7 +167,7 @@ class _Writer:
         return responses
 
     def _answer(self, operation: Operation, answer: Answer) -> Schema:
-        headers = _headers(operation.headers_of(answer))
+        headers = _headers([*operation.headers_of(answer), *_QUOTA_HEADERS])
         written: dict[str, Any] = {"description": answer.description, **headers}
         if answer.content is not None:
             written["content"] = {answer.media_type: _content(self._refs[answer.content], answer.example)}
@@ -172,7 +175,7 @@ class _Writer:
 
 
 def _headers(names: Iterable[str]) -> Schema:
-    return {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, *_EVERY_HEADER)}}
+    return {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, "Request-Id")}}
 
 
 def _content(schema: Schema, example: Any) -> Schema:
