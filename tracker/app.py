@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .domain.keys import Keyring
 from .domain.links import Links
-from .settings import Settings
+from .domain.meters import Rate
+from .settings import Settings, times_and_seconds
 from .storage.account_options import AccountOptions
 from .storage.accounts import Accounts
 from .storage.api_keys import ApiKeys
@@ -38,6 +39,7 @@ from .web.api import Api
 from .web.audit import AuditApi
 from .web.auth import Guard
 from .web.batches import BatchApi
+from .web.bulk import Bulk
 from .web.cursors import Cursors
 from .web.documents import Documents
 from .web.events import EventsApi
@@ -52,10 +54,12 @@ from .web.pages import Pages
 from .web.preferences import Preferences
 from .web.problem_pages import ProblemPages
 from .web.problems import Problem
+from .web.quotas import Quotas
 from .web.requests import Requests
 from .web.senders import Senders
 from .web.sent import SentApi
 from .web.site import SafeHeaders, Site
+from .web.strangers import Strangers
 from .web.suppression_exports import SuppressionExportsApi
 from .web.suppression_imports import SuppressionImportsApi
 from .web.suppression_lifts import SuppressionLiftsApi
@@ -212,7 +216,9 @@ def _key_file_reader(settings: Settings, files: Files, keyring: Keyring, databas
 def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supervisor, lifespan: Any) -> App:
     links, pages, tally = Links(keyring), Pages(settings.abuse_contact), served.tally
     keys, trail = ApiKeys(served.main), AuditTrail(served.main)
-    guard = Guard(keys, served.directory)
+    strangers = Strangers(Rate(*times_and_seconds(settings.failure_rate)), pages)
+    guard = Guard(keys, served.directory, strangers)
+    quotas = Quotas(*(Rate(*times_and_seconds(rate)) for rate in (settings.key_rate, settings.account_rate)))
     messages, events, suppressions = Messages(served.main), Events(served.main), Suppressions(served.inbox)
     senders = Senders(messages, served.stops, limited_messages=settings.limited_messages)
     rows = SuppressionRows(served.main, served.journal.write)
@@ -238,9 +244,9 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
     )
     table = [endpoint for subject in answering for endpoint in subject.endpoints()]
     subjects = (
-        Unsubscribe(links, served.writer, served.directory, messages, pages, tally),
-        Preferences(links, served.writer, served.directory, messages, OptOuts(served.inbox), pages, tally),
-        Api(guard, served.idempotency, trail, table),
+        Unsubscribe(links, served.writer, served.directory, messages, strangers, pages, tally),
+        Preferences(links, served.writer, served.directory, messages, OptOuts(served.inbox), strangers, pages, tally),
+        Api(guard, quotas, Bulk(), served.idempotency, trail, table),
         Documents([endpoint.operation for endpoint in table], base_url),
         health,
         _metrics(settings, keyring, served, supervisor),
@@ -258,7 +264,7 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
     # A redirect of slashes would be one of POSTs too, which RFC 8058 forbids.
     starlette.router.redirect_slashes = False
     requests = Requests(SafeHeaders(starlette), tally)
-    front = Tracking(requests, links, served.writer, served.stops, pages, tally)
+    front = Tracking(requests, links, served.writer, served.stops, strangers, pages, tally)
     return App(front, starlette.router, health, supervisor)
 
 

@@ -50,6 +50,14 @@ class Settings:
         "open", "What a new account may do: open (everything), or limited, until the operator confirms it."
     )
     limited_messages: int = _option(200, "Messages that a limited account may make a day, in UTC.")
+    key_rate: str = _option(
+        "60000/minute", "How many requests an API key may make: a number, a slash, and second, minute, hour or day."
+    )
+    account_rate: str = _option("120000/minute", "How many all API keys of an account may make together, as above.")
+    failure_rate: str = _option(
+        "600/minute",
+        "How many wrong API keys and links that are none are answered to one network; what is right always is.",
+    )
     metrics_token: str | None = _option(
         None,
         "Opens /metrics from anywhere, as Authorization: Bearer; without it, from loopback and private networks alone.",
@@ -80,13 +88,25 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises :class:`BadSetting`."""
-        for check in (_check_base_url, _check_proxies, _check_words, _check_numbers):
+        for check in (_check_base_url, _check_proxies, _check_words, _check_numbers, _check_rates):
             check(self)
 
     @property
     def proxies(self) -> list[str]:
         """The trusted proxies, one by one."""
         return [part.strip() for part in self.trusted_proxies.split(",") if part.strip()]
+
+
+def times_and_seconds(rate: str) -> tuple[int, int]:
+    """A rate such as ``600/minute`` as a number of times in a number of seconds. Raises ``ValueError``."""
+    number, _, window = rate.partition("/")
+    if not (number.isascii() and number.isdecimal() and 1 <= int(number) <= _MOST_TIMES and window in _WINDOWS_S):
+        raise ValueError(rate)
+    return int(number), _WINDOWS_S[window]
+
+
+_WINDOWS_S = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
+_MOST_TIMES = 10**12
 
 
 def from_environment(environment: Mapping[str, str] = os.environ, **given: object) -> Settings:
@@ -188,3 +208,15 @@ def _check_numbers(settings: Settings) -> None:
         if value < low or (high is not None and value > high):
             wanted = f"from {low} to {high}" if high is not None else f"at least {low}"
             raise BadSetting(f"TRACKER_{name.upper()} is {value}: it must be {wanted}")
+
+
+def _check_rates(settings: Settings) -> None:
+    for name in ("key_rate", "account_rate", "failure_rate"):
+        rate = getattr(settings, name)
+        try:
+            times_and_seconds(rate)
+        except ValueError:
+            raise BadSetting(
+                f"TRACKER_{name.upper()} is {rate!r}: it must be a number, a slash, and second, minute, hour or day, "
+                "like 600/minute"
+            ) from None

@@ -109,8 +109,8 @@ def messages_of(served: Served, customer: Customer) -> int:
 
 
 def shown(answer: httpx.Response) -> tuple[int, Mapping[str, str], bytes]:
-    """The whole answer, but for what says that it came again, and its own id."""
-    own = ("idempotent-replayed", "request-id")
+    """The whole answer, but for what says that it came again, its own id, and what is left of the quota."""
+    own = ("idempotent-replayed", "request-id", "ratelimit")
     fields = {name: value for name, value in answer.headers.items() if name not in own}
     return answer.status_code, fields, answer.content
 

@@ -92,6 +92,7 @@ async def test_problems_are_documented_with_status_and_headers(standing: Served)
         shown = {name: status for status, one in responses.items() for name in problem_content(one)["examples"]}
         assert shown == {name: TYPES[name][0] for name in expected}
         assert set(responses[401]["headers"]) == {"WWW-Authenticate", "Request-Id"}
+        assert set(responses[429]["headers"]) == {"Retry-After", "RateLimit", "RateLimit-Policy", "Request-Id"}
         assert set(responses[503]["headers"]) == {"Retry-After", "Request-Id"}
     for name, example in document["components"]["examples"].items():
         assert example["value"]["type"] == f"{BASE_URL}/problems/{name}"

@@ -54,6 +54,7 @@ ALL: dict[str, tuple[int, Show]] = {
     "not undone": (503, lambda pages: pages.unreachable(5, undoing=True)),
     "problem": (200, lambda pages: pages.problem(title="Bad", status=400, meaning="It is.", remedy="Mend it.")),
     "not found": (404, lambda pages: pages.not_found()),
+    "too many": (429, lambda pages: pages.too_many(5)),
     "blocked": (410, lambda pages: pages.blocked()),
     "method not allowed": (405, lambda pages: pages.method_not_allowed("GET, HEAD, POST")),
     "unavailable": (503, lambda pages: pages.unavailable(5)),

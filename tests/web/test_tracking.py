@@ -26,9 +26,11 @@ from tracker.domain.destinations import judge_destination
 from tracker.domain.events import Entry
 from tracker.domain.keys import Keyring, Purpose, new_secret
 from tracker.domain.links import Links, sign
+from tracker.domain.meters import Rate
 from tracker.storage.blocks import Blocks
 from tracker.storage.installation import files_of
 from tracker.web.pages import Pages
+from tracker.web.strangers import Strangers
 from tracker.web.tallies import Tally
 from tracker.web.tracking import PIXEL, Tracking
 from tracker.workers.stops import StopList
@@ -360,7 +362,8 @@ async def failing() -> AsyncIterator[Tracking]:
     links = Links(Keyring({1: new_secret()}))
     async with EventWriter(append, beat, retry_s=0.01) as writer:
         stops = StopList(Blocks(files_of("sqlite:///nowhere.db").main_database()))
-        yield Tracking(nothing, links, writer, stops, Pages(None), Tally())
+        pages = Pages(None)
+        yield Tracking(nothing, links, writer, stops, Strangers(Rate(1, 1), pages), pages, Tally())
 
 
 async def test_picture_shows_whatever_fails(failing: Tracking, caplog: pytest.LogCaptureFixture) -> None:

@@ -23,11 +23,13 @@ from tests.web.serving import (
 from tracker.domain.addresses import address_key
 from tracker.domain.keys import Keyring, new_secret
 from tracker.domain.links import Links
+from tracker.domain.meters import Rate
 from tracker.storage.accounts import Accounts
 from tracker.storage.journal import Journal
 from tracker.storage.messages import Messages
 from tracker.storage.sqlite import SQLite
 from tracker.web.pages import Pages
+from tracker.web.strangers import Strangers
 from tracker.web.tallies import Tally
 from tracker.web.unsubscribe import Unsubscribe
 from tracker.workers.directory import Directory
@@ -270,7 +272,9 @@ async def test_page_waits_for_no_slow_database() -> None:
     """The masked address is shown if it can be read within 100 ms, else none."""
     stuck, links = Stuck(), Links(Keyring({1: new_secret()}))
     writer = EventWriter(Journal(stuck).append, Journal(stuck).beat)
-    subject = Unsubscribe(links, writer, Directory(Accounts(stuck)), Messages(stuck), Pages(None), Tally())
+    pages = Pages(None)
+    strangers = Strangers(Rate(1, 1), pages)
+    subject = Unsubscribe(links, writer, Directory(Accounts(stuck)), Messages(stuck), strangers, pages, Tally())
     app: Any = Starlette(routes=subject.routes())
     token = links.sign_unsubscribe(b"somebody", bytes(16), bytes(16))
     async with asyncio.timeout(2):

@@ -2,8 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
-from typing import Any
+from contextlib import ExitStack, nullcontext, suppress
+from typing import Any, NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -12,12 +12,18 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ..domain.audit import LOOKS
+from ..storage.accounts import Account
+from ..storage.api_keys import Access
 from ..storage.audit import AuditTrail
 from ..storage.database import Stale, Unavailable
-from .auth import Guard
+from .auth import Guard, require
+from .bodies import JsonBody
+from .bulk import Bulk, is_large
 from .idempotency import Idempotency, Once, keyed_request
 from .operations import Call, Endpoint
 from .parameters import QueryReader
+from .problems import Problem
+from .quotas import Quotas
 
 _ATTEMPTS = 5
 """At a call that others get in the way of, each time with nothing done."""
@@ -27,11 +33,15 @@ class Api:
     """Serves the table."""
 
     def __init__(
-        self, guard: Guard, idempotency: Idempotency, trail: AuditTrail, endpoints: Sequence[Endpoint]
+        self,
+        guard: Guard,
+        quotas: Quotas,
+        bulk: Bulk,
+        idempotency: Idempotency,
+        trail: AuditTrail,
+        endpoints: Sequence[Endpoint],
     ) -> None:
-        self._guard = guard
-        self._idempotency = idempotency
-        self._trail = trail
+        self._around = _Around(guard, quotas, bulk, idempotency, trail)
         self._endpoints = endpoints
 
     def routes(self) -> list[Route]:
@@ -39,7 +49,7 @@ class Api:
         paths: defaultdict[str, dict[str, _Steps]] = defaultdict(dict)
         for endpoint in self._endpoints:
             operation = endpoint.operation
-            paths[operation.path][operation.method] = _Steps(self._guard, self._idempotency, self._trail, endpoint)
+            paths[operation.path][operation.method] = _Steps(self._around, endpoint)
         return [Route(path, _Methods(paths[path])) for path in sorted(paths, key=lambda path: "{" in path)]
 
 
@@ -53,8 +63,19 @@ class _Methods:
         steps = self._methods.get(scope["method"])
         if steps is None:
             raise HTTPException(405, headers={"Allow": ", ".join(self._methods)})
-        response = await steps.answer(Request(scope, receive, send))
-        await response(scope, receive, send)
+        with ExitStack() as held:
+            response = await steps.answer(Request(scope, receive, send), held)
+            await response(scope, receive, send)
+
+
+class _Around(NamedTuple):
+    """What the steps before and after every handler need."""
+
+    guard: Guard
+    quotas: Quotas
+    bulk: Bulk
+    idempotency: Idempotency
+    trail: AuditTrail
 
 
 class _Steps:
@@ -63,21 +84,36 @@ class _Steps:
     Whatever holds for all of the API has its place here, before or after the handler.
     """
 
-    def __init__(self, guard: Guard, idempotency: Idempotency, trail: AuditTrail, endpoint: Endpoint) -> None:
-        self._guard = guard
-        self._idempotency = idempotency
-        self._trail = trail
+    def __init__(self, around: _Around, endpoint: Endpoint) -> None:
+        self._guard, self._quotas, self._bulk, self._idempotency, self._trail = around
         self._endpoint = endpoint
         self._operation = endpoint.operation
         self._query = QueryReader(endpoint.operation.query)
 
-    async def answer(self, request: Request) -> Response:
-        """The handler's answer. Raises ``Problem`` for what stands in its way."""
-        account, access = await self._guard.admit(request, self._operation.scope)
+    async def answer(self, request: Request, held: ExitStack) -> Response:
+        """The handler's answer. Raises ``Problem`` for what stands in its way.
+
+        ``held`` is let go once the answer has been sent.
+        """
+        account, access = await self._guard.admit(request)
+        fields = self._quotas.take(access)
+        try:
+            response = await self._carried_out(request, account, access, held)
+        except Problem as problem:
+            problem.headers.update(fields)
+            raise
+        response.headers.update(fields)
+        return response
+
+    async def _carried_out(self, request: Request, account: Account, access: Access, held: ExitStack) -> Response:
+        require(access, self._operation.scope)
         query = self._query.read(request.query_params)
         path = self._path(request.path_params)
         if self._endpoint.permit is not None:
             self._endpoint.permit(account)
+        large = self._operation.bulk and is_large(request)
+        if large:
+            held.enter_context(self._bulk.admitted(account.id))
         posted = self._operation.method == "POST"
         keyed = keyed_request(request, account.id, self._operation.path) if posted else None
         request = keyed.request if keyed is not None else request
@@ -99,7 +135,9 @@ class _Steps:
                 await self._trail.record(call.entry(None))
             return response
 
-        return await self._undisturbed(lambda: self._idempotency.carry_out(keyed, self._operation.effect, handle))
+        # What reads its body or writes its answer by itself may take as long as its client likes.
+        async with self._bulk.turn if large and isinstance(self._operation.body, JsonBody) else nullcontext():
+            return await self._undisturbed(lambda: self._idempotency.carry_out(keyed, self._operation.effect, handle))
 
     async def _undisturbed(self, carry_out: Callable[[], Awaitable[Response]]) -> Response:
         """Once more, when what a transaction builds on changed meanwhile: nothing of it was done."""

@@ -74,6 +74,7 @@ _CREATE = Operation(
     path="/v1/messages/batch",
     scope="messages",
     effect="main",
+    bulk=True,
     summary="Make the links of many mails",
     description="What belongs to all of them is said once. No recipient fails the call; the accepted messages are "
     "stored in one transaction before the answer.",

@@ -10,6 +10,7 @@ from .. import __version__
 from .operations import HEADERS, Answer, HeaderParameter, Operation, PathParameter
 from .parameters import query_schemas
 from .problems import TYPES
+from .quotas import RATE_LIMIT, RATE_LIMIT_POLICY
 
 Schema = Mapping[str, Any]
 
@@ -19,9 +20,16 @@ _PROBLEM_HEADERS = {
     "unauthorized": "WWW-Authenticate",
     "method-not-allowed": "Allow",
     "idempotency-key-in-use": "Retry-After",
+    "quota-exceeded": "Retry-After",
+    "too-many-at-once": "Retry-After",
+    "too-many-failures": "Retry-After",
     "account-limited": "Retry-After",
     "unavailable": "Retry-After",
 }
+
+_QUOTA_HEADERS = (RATE_LIMIT, RATE_LIMIT_POLICY)
+_WITHOUT_QUOTA = {"unauthorized", "method-not-allowed", "failed", "unavailable"}
+"""Problems of which it is not known, or does not matter, whose quota they would count to."""
 
 _ABOUT = (
     "Tracks opens, clicks and opt-outs of e-mail. Every request carries an API key as “Authorization: Bearer trk_…”; "
@@ -111,9 +119,10 @@ class _Writer:
 
     def problem(self, names: Sequence[str]) -> Schema:
         examples = {name: {"$ref": f"#/components/examples/{name}"} for name in names}
+        quota = () if _WITHOUT_QUOTA.issuperset(names) else _QUOTA_HEADERS
         return {
             "description": ". ".join(TYPES[name][1] for name in names) + ".",
-            **_headers(_PROBLEM_HEADERS[name] for name in names if name in _PROBLEM_HEADERS),
+            **_headers([*(_PROBLEM_HEADERS[name] for name in names if name in _PROBLEM_HEADERS), *quota]),
             "content": {_PROBLEM_JSON: {"schema": self._refs[ProblemDetails], "examples": examples}},
         }
 
@@ -158,7 +167,7 @@ class _Writer:
         return responses
 
     def _answer(self, operation: Operation, answer: Answer) -> Schema:
-        headers = _headers(operation.headers_of(answer))
+        headers = _headers([*operation.headers_of(answer), *_QUOTA_HEADERS])
         written: dict[str, Any] = {"description": answer.description, **headers}
         if answer.content is not None:
             written["content"] = {answer.media_type: _content(self._refs[answer.content], answer.example)}

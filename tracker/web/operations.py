@@ -14,6 +14,7 @@ from ..storage.accounts import Account
 from ..storage.api_keys import Access
 from .bodies import Body
 from .idempotency import HEADER, REPLAYED, Once
+from .quotas import RATE_LIMIT, RATE_LIMIT_POLICY
 
 Q = TypeVar("Q")
 B = TypeVar("B")
@@ -74,6 +75,8 @@ HEADERS: Mapping[str, str] = {
     REPLAYED: "“true” when the call had been carried out before, under the same Idempotency-Key.",
     "Link": "Where the next page is, with rel=next, as long as there is one (RFC 8288).",
     "Location": "Where the new thing is.",
+    RATE_LIMIT: "For the key and for the account: how many requests are left (r) and in how many seconds all are (t).",
+    RATE_LIMIT_POLICY: "For the key and for the account: how many requests there are (q) in how many seconds (w).",
     "Request-Id": "The id this request has in the log of the server.",
     "Retry-After": "After how many seconds to ask again.",
     "Tracker-Lag": "By how many seconds the answer is behind, if it is.",
@@ -82,6 +85,7 @@ HEADERS: Mapping[str, str] = {
 """What each header of an answer says."""
 
 
+_EVERY_PROBLEM = ("unauthorized", "missing-scope", "quota-exceeded", "too-many-failures")
 _BODY_PROBLEMS = ("not-json", "too-large", "unsupported-media-type")
 _KEY_PROBLEMS = ("idempotency-key-in-use", "idempotency-key-reused")
 
@@ -92,7 +96,8 @@ class Operation:
 
     ``name`` is unique and in lower case: generated clients call their methods by it. ``path`` is written as Starlette
     does. ``effect`` is the file in which it changes something, where a receipt keeps a POST from being carried out
-    twice; None for one that can as well be asked again. ``audit`` is the action it has in the audit trail, one of
+    twice; None for one that can as well be asked again. ``bulk`` says that it may take or give very much, of which an
+    account gets one at a time. ``audit`` is the action it has in the audit trail, one of
     :data:`~..domain.audit.ACTIONS`: a look is recorded before it is answered, a change by its handler, in the
     transaction of the change. It is None for the sending of mail, and for reading that names no person in bulk.
     ``query`` is a struct of the parameters: texts as they came, whole numbers within their bounds, and lists of texts
@@ -107,6 +112,7 @@ class Operation:
     summary: str
     answers: Sequence[Answer]
     effect: Literal["main", "inbox"] | None = None
+    bulk: bool = False
     audit: str | None = None
     description: str = ""
     path_parameters: Sequence[PathParameter] = ()
@@ -120,7 +126,8 @@ class Operation:
         of_header = ("bad-idempotency-key",) if self.headers else ()
         of_body = _BODY_PROBLEMS if self.body is not None else ()
         of_key = _KEY_PROBLEMS if self.effect is not None else ()
-        first = ("unauthorized", "missing-scope", *of_header, *of_body, *of_key)
+        of_bulk = ("too-many-at-once",) if self.bulk else ()
+        first = (*_EVERY_PROBLEM, *of_header, *of_body, *of_key, *of_bulk)
         return (*first, "invalid", *self.problems, "failed", "unavailable")
 
     @property

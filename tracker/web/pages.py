@@ -24,6 +24,7 @@ _PAGES = (
     "unreachable",
     "problem",
     "not_found",
+    "too_many",
     "blocked",
     "method_not_allowed",
     "unavailable",
@@ -167,6 +168,10 @@ class Pages:
     def blocked(self) -> Response:
         """410, for a link the operator has stopped for abuse; it leads nowhere, and does not say where it led."""
         return self._page("blocked", 410)
+
+    def too_many(self, retry_after_s: int) -> Response:
+        """429, for a link that was damaged or never made, when very many of them came from there."""
+        return self._page("too_many", 429, headers={"Retry-After": str(retry_after_s)})
 
     def method_not_allowed(self, allow: str) -> Response:
         """405; ``allow`` lists the methods as the Allow header does (RFC 9110, section 10.2.1)."""

@@ -15,6 +15,7 @@ from ..storage.opt_outs import OptedOut, OptOuts
 from ..workers.directory import Directory
 from ..workers.writer import EventWriter
 from .pages import Pages, Parties
+from .strangers import Strangers
 from .tallies import Tally
 from .unsubscribe import looked_at, parties_of, wish_of
 
@@ -34,6 +35,7 @@ class Preferences:
         directory: Directory,
         messages: Messages,
         opt_outs: OptOuts,
+        strangers: Strangers,
         pages: Pages,
         tally: Tally,
     ) -> None:
@@ -42,6 +44,7 @@ class Preferences:
         self._directory = directory
         self._messages = messages
         self._opt_outs = opt_outs
+        self._strangers = strangers
         self._pages = pages
         self._tally = tally
 
@@ -55,7 +58,7 @@ class Preferences:
             link = self._links.read_preferences(request.path_params["token"])
         except BadToken:
             self._tally.bad_tokens["preferences"] += 1
-            return self._pages.not_found()
+            return self._strangers.bad_link(request.scope)
         undoing = request.method == "POST" and _UNDO.search(await looked_at(request)) is not None
         try:
             if await self._directory.find(link.account) is None:

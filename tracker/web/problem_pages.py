@@ -118,6 +118,20 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "path, the query or the bytes of the body differ. This one was not carried out.",
         "Make a new key for each new call, and send the same bytes when you send a call again.",
     ),
+    "quota-exceeded": Explanation(
+        "The API key, or all keys of the account together, made more requests than the operator of this server allows. "
+        "The member violated-policies names which, and RateLimit-Policy of every answer says how many they are.",
+        "Wait for the seconds that Retry-After says. Batches and checks of 10,000 need far fewer requests.",
+    ),
+    "too-many-at-once": Explanation(
+        "The account sent a large call, such as a batch or a check with thousands of items, while an earlier one was "
+        "not answered yet. Each account has one at a time, so that none keeps the others waiting.",
+        "Send them one after the other: side by side they would be no faster.",
+    ),
+    "too-many-failures": Explanation(
+        "Very many requests with unknown or revoked API keys came from the same network in a short time.",
+        "Look for the program that goes on sending a key that was revoked. A valid key is let in all the time.",
+    ),
     "account-limited": Explanation(
         "The operator of this server has not confirmed the account yet. Until then it may make a certain number of "
         "messages a day in UTC: the member limit says how many, and left how many are left today.",

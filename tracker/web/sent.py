@@ -65,6 +65,7 @@ _CREATE = Operation(
     path="/v1/messages/sent",
     scope="messages",
     effect="main",
+    bulk=True,
     summary="Say when mails were sent",
     description="Optional. A message that was not made a moment before it is sent is judged better when its time is "
     "known. Said again, the last time holds. No item fails the call.",

@@ -77,6 +77,7 @@ _EXPORT = Operation(
     path="/v1/suppressions/export",
     scope="suppressions:read",
     audit="suppressions.exported",
+    bulk=True,
     summary="Export suppressions",
     description="All of them, or those that match the filters, the newest first, as CSV (text/csv) or an object a line "
     "(application/x-ndjson). In CSV every cell is in quotation marks, and one that a spreadsheet would take for a "

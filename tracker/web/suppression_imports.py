@@ -96,6 +96,7 @@ _IMPORT = Operation(
     path="/v1/suppressions/import",
     scope="suppressions:write",
     audit="suppressions.imported",
+    bulk=True,
     summary="Import suppressions",
     description="A table (text/csv) or an object a line (application/x-ndjson), in UTF-8: email or sha256, and reason, "
     "topic, note, created_at, origin. Bad lines are told and fail no other. What stands already stays as it is: the "

@@ -49,6 +49,7 @@ _CHECK = Operation(
     method="POST",
     path="/v1/suppressions/check",
     scope="suppressions:read",
+    bulk=True,
     summary="May these be written to?",
     description="Ask before each sending. An opt-out counts for every spelling of its address; with a topic, opt-outs "
     "from that topic count too. No item fails the call. When it cannot be told the answer is 503, and never “allowed”.",

@@ -19,6 +19,7 @@ from ..workers.stops import StopList
 from ..workers.writer import EventWriter
 from .pages import Pages
 from .prepared import Prepared
+from .strangers import Strangers
 from .tallies import Tally
 
 log = logging.getLogger(__name__)
@@ -57,12 +58,20 @@ class Tracking:
     """Answers the recipient first: the picture shows and the link leads on, whatever happens to us."""
 
     def __init__(
-        self, app: ASGIApp, links: Links, writer: EventWriter, stops: StopList, pages: Pages, tally: Tally
+        self,
+        app: ASGIApp,
+        links: Links,
+        writer: EventWriter,
+        stops: StopList,
+        strangers: Strangers,
+        pages: Pages,
+        tally: Tally,
     ) -> None:
         self._app = app
         self._links = links
         self._writer = writer
         self._stops = stops
+        self._strangers = strangers
         self._pages = pages
         self._tally = tally
 
@@ -100,7 +109,7 @@ class Tracking:
             link = self._links.read_click(token)
         except BadToken:
             self._tally.bad_tokens["click"] += 1
-            await self._pages.not_found()(scope, receive, send)
+            await self._strangers.bad_link(scope)(scope, receive, send)
             return
         destination = link.destination or ""
         blocked = self._stops.now.refusal(link.account, destination) is not None

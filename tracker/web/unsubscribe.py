@@ -18,6 +18,7 @@ from ..storage.messages import Messages
 from ..workers.directory import Directory
 from ..workers.writer import EventWriter
 from .pages import Pages, Parties
+from .strangers import Strangers
 from .tallies import Tally
 
 _LOOKED_AT_BYTES = 8 * 1024
@@ -33,12 +34,20 @@ class Unsubscribe:
     """The page and the POST of ``/u/{token}``; the token alone says who leaves whom."""
 
     def __init__(
-        self, links: Links, writer: EventWriter, directory: Directory, messages: Messages, pages: Pages, tally: Tally
+        self,
+        links: Links,
+        writer: EventWriter,
+        directory: Directory,
+        messages: Messages,
+        strangers: Strangers,
+        pages: Pages,
+        tally: Tally,
     ) -> None:
         self._links = links
         self._writer = writer
         self._directory = directory
         self._messages = messages
+        self._strangers = strangers
         self._pages = pages
         self._tally = tally
 
@@ -52,7 +61,7 @@ class Unsubscribe:
             link = self._links.read_unsubscribe(request.path_params["token"])
         except BadToken:
             self._tally.bad_tokens["unsubscribe"] += 1
-            return self._pages.not_found()
+            return self._strangers.bad_link(request.scope)
         if request.method == "POST":
             return await self._opt_out(link, request)
         parties = await parties_of(link, self._directory, self._messages)
