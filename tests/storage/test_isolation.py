@@ -61,7 +61,7 @@ class Twins:
 
     def kept_apart(self, name: str, sql: str) -> bool:
         """Whether the statement gives and does the same for us in both, and leaves the other's rows as they are."""
-        inserts = re.match(r"insert into (\w+)", sql)
+        inserts = re.search(r"^insert into (\w+)", sql, re.MULTILINE)
         return all(
             self._apart(*spread(sql, self._parameters(name, sql, number)), inserts[1] if inserts else None)
             for number in ROWS

@@ -88,6 +88,9 @@ def fill(connection: sqlite3.Connection, *accounts: bytes) -> None:
                     account if name == owner(table) else _value(name, kind, _place(name, unique, account, number))
                     for name, kind in columns
                 ]
+                if table == "suppressions" and number == 0:
+                    # An opt-out that was imported is of no message.
+                    row = [None if name == "message_id" else cell for (name, _), cell in zip(columns, row, strict=True)]
                 # A table may have room for one row of an account only.
                 with suppress(sqlite3.IntegrityError):
                     connection.execute(f"insert into {table} values ({', '.join('?' * len(row))})", row)

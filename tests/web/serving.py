@@ -170,9 +170,11 @@ def click_of(made: dict[str, Any], number: int = 0) -> str:
 
 
 def fields_of(answer: Response) -> str:
-    """The header of an answer, but for the id that every answer has of its own."""
+    """The header of an answer, but for the id that every answer has of its own, and what is left of a quota."""
     fields = answer.headers.copy()
     del fields["request-id"]
+    if "ratelimit" in fields:
+        del fields["ratelimit"]
     return str(fields)
 
 

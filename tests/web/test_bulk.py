@@ -16,6 +16,7 @@ pytestmark = pytest.mark.anyio
 
 BATCH, CHECK, SENT = "/v1/messages/batch", "/v1/suppressions/check", "/v1/messages/sent"
 BULK = {BATCH, CHECK, SENT}
+LISTS = {"/v1/suppressions/import", "/v1/suppressions/export"}
 JSON = {"Content-Type": "application/json"}
 
 
@@ -70,7 +71,7 @@ async def under_way(
 
 async def test_bulk_calls_are_these(standing: Served) -> None:
     """Those that take thousands of items."""
-    assert {one._operation.path for one in steps_of(standing) if one._operation.bulk} == BULK
+    assert {one._operation.path for one in steps_of(standing) if one._operation.bulk} == {*BULK, *LISTS}
 
 
 async def test_second_large_call_of_an_account_is_refused(served: Served, customer: Customer) -> None:
