@@ -39,8 +39,8 @@ class Journal:
     async def append(self, entries: Sequence[Entry]) -> None:
         """Make all of the entries durable, or none.
 
-        An opt-out whose address has one already changes nothing and leaves no row; neither does an undo of one that
-        is gone.
+        An opt-out whose address has one already leaves its time there and no row; an undo of one that is gone leaves
+        nothing.
         """
         hits, undone, opt_outs, receipts = [], [], [], list[Change]()
         for entry in entries:
@@ -119,6 +119,7 @@ def _changes(
     changes.extend(chain.from_iterable(_undoing(undo) for undo in undone))
     if opt_outs:
         changes.append(Change(_SQL["insert_opt_out"], opt_outs))
+        changes.append(Change(_SQL["repeat_opt_out"], opt_outs))
         changes.append(Change(_SQL["insert_opt_out_hit"], opt_outs))
         changes.extend(chain.from_iterable(_addition(opt_out) for opt_out in opt_outs))
     return changes
