@@ -106,4 +106,10 @@ def test_tracked_link_is_blocked_by_what_it_leads_to(run: Run, folder: Path, acc
     made = run("block", "url", link, "--reason", "report 12", "--json").json
     assert (made["value"], made["made_by"]) == (EVIL, account)
     assert f"The link was made by the account {account}." in run("block", "url", link, "--reason", "x").out
+    # As a gateway shows it, and in a shell that has not the server's settings.
+    for host in ("https://t.example.com", "HTTP://127.0.0.1:8000", "https://links.example:8443"):
+        reported = f"{link.replace('http://127.0.0.1:8000', host)}?from=gateway#top"
+        assert run("block", "url", reported, "--reason", "x", "--json").json["value"] == EVIL
     assert run("unblock", "url", link).status == 0
+    theirs = "https://other.example/c/page"
+    assert run("block", "url", theirs, "--reason", "x", "--json").json["value"] == theirs

@@ -167,7 +167,8 @@ def test_look_makes_no_installation(run: Run, folder: Path, command: tuple[str, 
 def test_account_that_is_none_is_an_error(run: Run) -> None:
     """With the command that makes one."""
     run("migrate")
-    run("key", "create", "00" * 8).failed_with("00" * 8, "tracker account create NAME")
+    for command in (("key", "create", "00" * 8), ("key", "list", "--account", "00" * 8)):
+        run(*command).failed_with("00" * 8, "tracker account create NAME")
 
 
 def test_migrate_says_what_it_did(run: Run) -> None:
@@ -183,6 +184,7 @@ def test_migrate_says_what_it_did(run: Run) -> None:
 def test_check_shows_the_settings_that_hold(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the environment or by default, and the signing keys by their numbers."""
     monkeypatch.setenv("TRACKER_BASE_URL", "https://t.example.com")
+    monkeypatch.setenv("TRACKER_DRAIN_SECONDS", "0")
     run("migrate")
     shown = run("check", "--json").json
     assert (shown["ok"], shown["signing_keys"]) == (True, [1])
@@ -190,6 +192,8 @@ def test_check_shows_the_settings_that_hold(run: Run, monkeypatch: pytest.Monkey
     assert shown["settings"]["port"] == 8000
     text = run("check").out
     assert re.search(r"^TRACKER_BASE_URL +https://t\.example\.com$", text, re.MULTILINE)
+    assert re.search(r"^TRACKER_DRAIN_SECONDS +0$", text, re.MULTILINE)
+    assert re.search(r"^TRACKER_SIGNING_KEY +-$", text, re.MULTILINE)
     assert "tracker.db and tracker.db.inbox can be served; signing keys: 1." in text
 
 

@@ -158,20 +158,23 @@ async def test_opt_out_is_a_suppression_and_a_journal_row(databases: Databases) 
         "id": opt_out.suppression,
         "message_id": MESSAGE,
         "created_at": NOW,
+        "repeated_at": None,
         "email": None,
         "note": None,
     }
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["one batch", "a batch each"])
-async def test_opting_out_again_changes_nothing(databases: Databases, together: bool) -> None:
-    """A1.13: of any number of opt-outs the first makes a suppression and an event, with its own time and message."""
+async def test_opting_out_again_leaves_its_time_alone(databases: Databases, together: bool) -> None:
+    """A1.13: of any number of opt-outs the first makes a suppression and an event, with its own time and message; the
+    last leaves when it was."""
     opt_outs = [an_opt_out(occurred_at=NOW + number, message=bytes([number]) * 16) for number in range(7)]
     batches = [opt_outs] if together else [[one] for one in opt_outs]
     [row] = await opted_out(databases, *batches, [an_opt_out(occurred_at=NOW + 99)])
     assert (row["occurred_at"], row["message_id"]) == (NOW, bytes(16))
     [suppression] = await suppressions(databases)
     assert (suppression["created_at"], suppression["id"]) == (NOW, opt_outs[0].suppression)
+    assert suppression["repeated_at"] == NOW + 99
 
 
 async def test_opt_outs_of_others_are_their_own(databases: Databases) -> None:

@@ -47,6 +47,7 @@ _PARAMETERS: Mapping[str, Any] = {
     "events.since": b"",
     "events.until": _LAST,
     "journal.id": 100,
+    "journal.occurred_at": 1_000,
     "limit": 100,
     "new": 50,
     "receipts.expired": 2,

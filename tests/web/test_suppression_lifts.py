@@ -78,6 +78,23 @@ async def test_consent_from_before_lifts_nothing(served: Served, customer: Custo
     assert await customer.events(type="resubscribed") == []
 
 
+async def test_no_that_is_said_again_counts_from_then(served: Served, customer: Customer) -> None:
+    """The row of the first time stands, and a consent from between the two lifts nothing; a younger one does."""
+    made = await customer.make()
+    await served.reader.post(made["unsubscribe_url"])
+    (row,) = await search(customer)
+    await past(row)
+    between = consent()
+    await past({"created_at": between["consented_at"]})
+    await served.reader.post(made["unsubscribe_url"])
+    assert await search(customer) == [row]
+    answer = await customer.api.post(f"{ROWS}/{row['id']}/lift", json=between)
+    assert (answer.status_code, problem_of(answer)) == (409, "consent-too-old")
+    assert not await customer.may_write_to()
+    await past({"created_at": consent()["consented_at"]})
+    assert (await customer.api.post(f"{ROWS}/{row['id']}/lift", json=consent())).status_code == 204
+
+
 async def test_offset_of_a_consent_counts(served: Served, customer: Customer) -> None:
     """Moments are compared, not digits."""
     row = await opt_out(served, customer)

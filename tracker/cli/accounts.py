@@ -102,6 +102,8 @@ def key_list(account_id: str | None, as_json: bool) -> None:
 
 async def _list_keys(owner: bytes | None) -> list[ApiKey]:
     async with opened(from_environment()) as database:
+        if owner is not None and await Accounts(database).find(owner) is None:
+            raise no_account(owner)
         return await ApiKeys(database).all(owner)
 
 

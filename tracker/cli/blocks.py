@@ -1,6 +1,7 @@
 """The stop for abuse: what is blocked, and how long already."""
 
 import asyncio
+import re
 from typing import NamedTuple
 
 import click
@@ -20,6 +21,9 @@ from .output import json_option, show, table
 
 _LONGEST_REASON = 500
 _KINDS = tuple(kind.value for kind in Kind)
+
+# Whatever the host: this shell may have another base URL than the server, and links may stand on more than one.
+_TRACKED = re.compile(r"(?i:https?)://[^/?#]+/c/([^/?#]+)")
 
 _WHAT = {
     Kind.URL: "the URL {}",
@@ -108,24 +112,28 @@ def blocks(as_json: bool) -> None:
 
 async def _named(settings: Settings, kind: Kind, text: str) -> _Named:
     """What is meant, in its one spelling. Raises ``BadParameter``."""
-    if kind is Kind.URL and text.startswith(f"{settings.base_url}/c/"):
+    if kind is Kind.URL and (tracked := _TRACKED.match(text.strip())):
         _, done = await existing(settings)
-        return _behind(done.keyring, text.removeprefix(f"{settings.base_url}/c/"))
+        if (named := _behind(done.keyring, tracked[1])) is not None:
+            return named
+        if text.strip().lower().startswith(f"{settings.base_url}/c/"):
+            raise click.BadParameter(
+                "looks like a tracked link of this server, and is damaged: copy all of it", param_hint="VALUE"
+            )
     try:
         return _Named(block_value(kind, text))
     except BadBlock as error:
         raise click.BadParameter(str(error), param_hint="VALUE") from None
 
 
-def _behind(keyring: Keyring, token: str) -> _Named:
+def _behind(keyring: Keyring, token: str) -> _Named | None:
+    """What a tracked link leads to; None for a token that is none of ours."""
     # What is reported is the link in the mail, which is ours.
     try:
         link = Links(keyring).read_click(token)
         return _Named(block_value(Kind.URL, link.destination or ""), link.account.hex())
     except (BadToken, BadBlock):
-        raise click.BadParameter(
-            "looks like a tracked link of this server, and is damaged: copy all of it", param_hint="VALUE"
-        ) from None
+        return None
 
 
 async def _block(settings: Settings, kind: Kind, value: str, reason: str) -> tuple[Block, bool]:

@@ -31,7 +31,7 @@ def check(as_json: bool) -> None:
     settings = from_environment()
     files, done = asyncio.run(existing(settings))
     shown = _without_secrets(settings)
-    lines = [(f"TRACKER_{option.name.upper()}", str(shown[option.name] or "-")) for option in fields(Settings)]
+    lines = [(f"TRACKER_{name.upper()}", "-" if value in (None, "") else str(value)) for name, value in shown.items()]
     numbers = sorted(done.keyring.fingerprints())
     sentence = (
         f"{table(('SETTING', 'VALUE'), lines)}\n\n"

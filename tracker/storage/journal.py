@@ -41,8 +41,8 @@ class Journal:
     async def append(self, entries: Sequence[Entry]) -> None:
         """Make all of the entries durable, or none.
 
-        An opt-out whose address has one already changes nothing and leaves no row; neither does an undo of one that
-        is gone.
+        An opt-out whose address has one already leaves its time there and no row; an undo of one that is gone leaves
+        nothing.
         """
         hits, undone, opt_outs, receipts = [], [], [], list[Change]()
         for entry in entries:
@@ -123,6 +123,7 @@ def _changes(
         # One by one: the numbers of two are not the same.
         changes.extend(Change(_SQL[name], [opt_out]) for opt_out in opt_outs for name in _GIVING_WAY)
         changes.append(Change(_SQL["insert_opt_out"], opt_outs))
+        changes.append(Change(_SQL["repeat_opt_out"], opt_outs))
         changes.append(Change(_SQL["insert_opt_out_hit"], opt_outs))
         changes.extend(chain.from_iterable(_addition(opt_out) for opt_out in opt_outs))
     return changes

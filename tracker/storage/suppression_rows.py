@@ -69,6 +69,11 @@ class SuppressionRows:
         rows = await self._select(account, "of_id", id=suppression)
         return rows[0] if rows else None
 
+    async def last_said(self, account: bytes, suppression: bytes) -> int | None:
+        """When the row was made or, if the person said so again, the last time; None when it is gone."""
+        rows = await self._database.fetch(_SQL["last_said"], account_id=account, id=suppression)
+        return rows[0]["said_at"] if rows else None
+
     async def of_address(self, account: bytes, address_key: bytes) -> list[Suppression]:
         """Every row of one address, the newest first."""
         return await self._select(account, "of_address_key", address_key=address_key)

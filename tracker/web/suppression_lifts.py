@@ -80,29 +80,35 @@ class SuppressionLiftsApi:
             return Response(status_code=204)
         now = time.time_ns() // 1_000_000
         consent = _consent(call.body, now)
-        row = await self._rows.find(call.account.id, call.path["id"].bytes)
-        if row is None:
-            raise Problem("not-found", "There is no such suppression.")
-        _refuse(row, consent)
+        row = await self._find(call.account, call.path["id"].bytes, consent)
         undo = _undo(call.account.id, row, consent, now)
         await self._writer.record(msgspec.structs.replace(undo, receipt=call.once.receipt(), audit=call.entry(row.id)))
         self._tally.lifted += 1
         return Response(status_code=204)
+
+    async def _find(self, account: Account, suppression: bytes, consent: Consent) -> Suppression:
+        """The row, if this consent lifts it. Raises ``Problem``."""
+        row = await self._rows.find(account.id, suppression)
+        said_at = await self._rows.last_said(account.id, suppression)
+        if row is None or said_at is None:
+            raise Problem("not-found", "There is no such suppression.")
+        _refuse(row, said_at, consent)
+        return row
 
     def _permit(self, _: Account) -> None:
         if not self._allowed:
             raise Problem("lift-forbidden", "The operator has switched lifting off (TRACKER_LIFT).")
 
 
-def _refuse(row: Suppression, consent: Consent) -> None:
-    """Raises ``Problem`` 409 where this consent does not lift this row."""
+def _refuse(row: Suppression, said_at: int, consent: Consent) -> None:
+    """Raises ``Problem`` 409 where this consent does not lift this row, which was last asked for at ``said_at``."""
     if row.reason == "complained":
         raise Problem("opt-out-is-final", "A complaint is never lifted.")
     if not may_lift(row):
         raise Problem("not-an-opt-out", "You gave this suppression yourself: delete it instead.")
-    # Written times are in the order of time; an opt-out of the same moment stands.
-    if written_time(consent.consented_at) <= row.created_at:
-        raise Problem("consent-too-old", f"This person opted out at {row.created_at}, not before the consent.")
+    # An opt-out of the same moment stands.
+    if consent.consented_at <= said_at:
+        raise Problem("consent-too-old", f"This person opted out at {written_time(said_at)}, not before the consent.")
 
 
 def _consent(given: LiftIn, now: int) -> Consent:

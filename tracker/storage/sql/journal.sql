@@ -31,12 +31,19 @@ where account_id = :account_id and address_key = :address_key
     and scope = 'account' and topic = '' and reason = 'unsubscribed' and origin = 'recipient' and message_id is null
 
 -- name: insert_opt_out!
--- The first opt-out stands; later ones change nothing.
+-- The first opt-out stands.
 insert into suppressions
     (account_id, address_key, scope, topic, reason, origin, id, message_id, created_at)
 values
     (:account_id, :address_key, 'account', '', 'unsubscribed', 'recipient', :suppression_id, :message_id, :occurred_at)
 on conflict do nothing
+
+-- name: repeat_opt_out!
+-- A later one leaves no more than its time.
+update suppressions set repeated_at = :occurred_at
+where account_id = :account_id and address_key = :address_key
+    and scope = 'account' and topic = '' and reason = 'unsubscribed' and origin = 'recipient'
+    and created_at < :occurred_at
 
 -- name: insert_opt_out_hit!
 -- Only beside a suppression that this very opt-out made.

@@ -34,6 +34,9 @@ and p.id < :before
 -- name: newest_first
 order by p.id desc limit :limit
 
+-- name: last_said(account_id, id)
+select coalesce(repeated_at, created_at) as said_at from suppressions where account_id = :account_id and id = :id
+
 -- name: insert_suppression!
 -- The first row stands; the same one again changes nothing.
 insert into suppressions
