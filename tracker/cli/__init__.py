@@ -14,7 +14,8 @@ from .demo import demo
 from .errors import reported
 from .installation import check, migrate
 from .keys import rotate_keys
-from .serve import serve, worker
+from .serve import serve
+from .worker import worker
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

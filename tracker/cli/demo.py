@@ -21,9 +21,9 @@ from ..demo.story import Story
 from ..demo.wire import Wire, connect, until_ready
 from ..settings import Settings
 from .child import DATABASE, LOG, Server, serving
+from .listener import listening
 from .output import json_option, show
 from .screen import Screen, blank_screen, screen_of_terminal
-from .serve import listening
 
 _MAIL = "mail-to-ada.html"
 

@@ -1,6 +1,7 @@
 """How far a long piece of work is: a bar on a terminal, a line a step elsewhere; on standard error."""
 
 import sys
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ class Progress:
         self._step = ""
         self._shown = 0
         self._bar: Any = None
+        self._bars = ExitStack()
 
     def __enter__(self) -> Self:
         return self
@@ -24,7 +26,7 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end_bar()
+        self._bars.close()
 
     def tell(self, step: str, done: int, total: int) -> None:
         """Show that so many bytes of so many of a step are done."""
@@ -37,17 +39,12 @@ class Progress:
             self._shown = done
 
     def _begin(self, step: str, total: int) -> None:
-        self._end_bar()
+        self._bars.close()
         self._step, self._shown = step, 0
         label = f"{step[0].upper()}{step[1:]}"
         if sys.stderr.isatty():
-            self._bar = click.progressbar(length=max(total, 1), label=label, file=sys.stderr)
-            self._bar.__enter__()
+            bar = click.progressbar(length=max(total, 1), label=label, file=sys.stderr)
+            self._bar = self._bars.enter_context(bar)
         else:
             size = f" ({total / _MB:.1f} MB)" if total > 1 else ""
             click.echo(f"{label}{size}", err=True)
-
-    def _end_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.__exit__(None, None, None)
-            self._bar = None
