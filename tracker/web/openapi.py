@@ -30,6 +30,11 @@ _PROBLEM_HEADERS = {
 _QUOTA_HEADERS = (RATE_LIMIT, RATE_LIMIT_POLICY)
 _WITHOUT_QUOTA = {"unauthorized", "method-not-allowed", "failed", "unavailable"}
 """Problems of which it is not known, or does not matter, whose quota they would count to."""
+_REFUSALS = {
+    414: ("uri-too-long", "The URL is too long for this server."),
+    431: ("headers-too-large", "The header fields are too large together for this server."),
+}
+"""What is said in plain text, by what reads HTTP, before the API is asked."""
 
 _ABOUT = (
     "Tracks opens, clicks and opt-outs of e-mail. Every request carries an API key as “Authorization: Bearer trk_…”; "
@@ -70,7 +75,10 @@ def openapi(operations: Sequence[Operation], base_url: str) -> dict[str, Any]:
         "paths": written.paths(operations),
         "components": {
             "schemas": {name: _described(schema) for name, schema in schemas.items()},
-            "responses": {"method-not-allowed": written.problem(["method-not-allowed"])},
+            "responses": {
+                "method-not-allowed": written.problem(["method-not-allowed"]),
+                **{name: _refusal(text) for name, text in _REFUSALS.values()},
+            },
             "headers": {name: _header(text) for name, text in HEADERS.items()},
             "examples": {name: written.problem_example(name) for name in TYPES},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "bearerFormat": "trk_<id>_<secret>"}},
@@ -91,6 +99,10 @@ def _types(operations: Iterable[Operation]) -> list[Any]:
             types |= dict.fromkeys([*operation.body.content.values(), *operation.body.parts])
         types |= dict.fromkeys(answer.content for answer in operation.answers if answer.content is not None)
     return list(types)
+
+
+def _refusal(text: str) -> Schema:
+    return {"description": text, "content": {"text/plain": {"schema": {"type": "string"}}}}
 
 
 def _described(schema: Schema) -> Schema:
@@ -164,7 +176,8 @@ class _Writer:
         for status in statuses:
             names = [name for name in operation.possible_problems if TYPES[name][0] == status]
             responses[str(status)] = self.problem(names)
-        return responses
+        refusals = {str(status): {"$ref": f"#/components/responses/{name}"} for status, (name, _) in _REFUSALS.items()}
+        return {**responses, **refusals}
 
     def _answer(self, operation: Operation, answer: Answer) -> Schema:
         headers = _headers([*operation.headers_of(answer), *_QUOTA_HEADERS])
