@@ -218,7 +218,7 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
     health = Health(served.writer, served.backlog, served.pulse, worker_alive)
     cursors, base_url = Cursors(keyring), settings.base_url
     answering = (
-        MessagesApi(senders, messages, suppressions, events, served.backlog, links, base_url),
+        MessagesApi(senders, messages, suppressions, events, served.backlog, links, cursors, base_url),
         BatchApi(senders, messages, suppressions, links, base_url),
         SentApi(messages),
         LinkKeyApi(senders, links, base_url),

@@ -33,7 +33,7 @@ async def test_accepted_item_is_what_a_single_call_answers(standing: Served, res
     [item] = await make(resident, recipient, topic="offers")
     assert item.pop("status") == "accepted"
     found = (await resident.api.get(f"/v1/messages/{item['id']}")).json()
-    assert found == {**item, "metadata": {"segment": "b"}, "sent_at": None, "events": []}
+    assert found == {**item, "metadata": {"segment": "b"}, "sent_at": None, "events": [], "events_next": None}
     single = await resident.make(recipient={"email": email})
     assert set(item) == set(single) - {"html", "text", "links"}
     assert item["recipient"] == {**single["recipient"], "external_id": "crm-42"}

@@ -276,7 +276,38 @@ async def test_message_is_read_with_its_events(served: Served, customer: Custome
     assert [event["type"] for event in events] == ["clicked", "opened"]
     assert {event["message_id"] for event in events} == {made["id"]}
     kept = {name: value for name, value in made.items() if name not in ("html", "text", "links")}
-    assert found == {**kept, "metadata": {"segment": "b"}, "sent_at": None}
+    assert found == {**kept, "metadata": {"segment": "b"}, "sent_at": None, "events_next": None}
+
+
+async def test_more_events_than_are_shown_are_led_to(served: Served, customer: Customer) -> None:
+    """A thousand are shown, and the URL of the others; at a thousand there is none."""
+    made = await customer.make()
+    await served.reader.get(made["open_url"])
+    path = f"/v1/messages/{made['id']}"
+    (event,) = (await customer.api.get(path)).json()["events"]
+    copies(served, range(2, 1001))
+    read = (await customer.api.get(path)).json()
+    assert (len(read["events"]), read["events_next"]) == (1000, None)
+    copies(served, range(1001, 1003))
+    read = (await customer.api.get(path)).json()
+    assert len(read["events"]) == 1000
+    following = await customer.api.get(path_of(read["events_next"]))
+    rest = following.json()["data"]
+    assert [one["sequence"] for one in (*read["events"], *rest)] == list(range(1002, 0, -1))
+    assert rest[-1] == event
+
+
+def copies(served: Served, sequences: range) -> None:
+    """Make events that are like the first, each a moment after the one before."""
+    names = [name for (name,) in served.main("select name from pragma_table_info('events')")]
+    columns = ", ".join({"id": "n.id", "sequence": "n.sequence"}.get(name, name) for name in names)
+    columns = columns.replace("account_id", "e.account_id")
+    first = served.main("select hex(id) from events where sequence = 1")[0][0]
+    rows = ", ".join(f"(x'{int(first, 16) + (n << 80):032x}', {n})" for n in sequences)
+    served.main(
+        f"with n (id, sequence) as (values {rows}) insert into events select {columns} from events e, n where"
+        " e.sequence = 1"
+    )
 
 
 async def test_recipient_is_one_address_and_keeps_its_latest_external_id(resident: Customer) -> None:

@@ -66,4 +66,4 @@ EVENT: Example = {
     "metadata": {"segment": "b"},
 }
 
-READ: Example = {**MESSAGE, "metadata": {"segment": "b"}, "sent_at": None, "events": [EVENT]}
+READ: Example = {**MESSAGE, "metadata": {"segment": "b"}, "sent_at": None, "events": [EVENT], "events_next": None}

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from typing import Annotated, Any, NoReturn
+from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Meta
@@ -26,6 +27,8 @@ from ..workers.backlog import Backlog
 from . import examples
 from .answers import json_answer
 from .bodies import MIB, JsonBody
+from .cursors import Cursors
+from .event_questions import EventQuestion
 from .fields import ID_SCHEMA, Campaign, Email, ExternalId, Metadata, Topic
 from .links import MessageUrls
 from .names import checked_name, external_id_flaw, metadata_flaws
@@ -100,6 +103,7 @@ class MessageWithEvents(MessageOut, frozen=True, kw_only=True):
     metadata: Mapping[str, Any]
     sent_at: Time | None
     events: list[Event]
+    events_next: Annotated[str, Meta(description="Where there are more events, the URL that lists them.")] | None
 
 
 _CREATE = Operation(
@@ -132,7 +136,8 @@ _READ = Operation(
     path="/v1/messages/{id}",
     scope="messages",
     summary="Read a message with its events",
-    description=f"At most {_EVENTS_SHOWN:,} events are shown, the newest first.",
+    description=f"At most {_EVENTS_SHOWN:,} events are shown, the newest first; events_next leads to the others, for a "
+    "key of scope events.",
     path_parameters=[PathParameter(name="id", description="The message's id.", schema=ID_SCHEMA)],
     answers=[
         Answer(
@@ -165,6 +170,7 @@ class MessagesApi:
         events: Events,
         backlog: Backlog,
         links: Links,
+        cursors: Cursors,
         base_url: str,
     ) -> None:
         self._senders = senders
@@ -173,6 +179,7 @@ class MessagesApi:
         self._events = events
         self._backlog = backlog
         self._links = links
+        self._cursors = cursors
         self._base_url = base_url
 
     def endpoints(self) -> list[Endpoint]:
@@ -206,13 +213,25 @@ class MessagesApi:
         message = await self._find(account, call.path["id"])
         key = await self._messages.address_key_of(account.id, message.recipient)
         lag_s = await self._backlog.caught_up()
-        events = await self._events.page(
-            account.id, EventFilter(message=message.id), limit=_EVENTS_SHOWN, beyond=None, descending=True
-        )
+        events, events_next = await self._events_of(account, message.id)
         shared = shown_message(message, message.recipient, self._urls(account, message.id, key))
         sent_at = written_time(message.sent_at) if message.sent_at is not None else None
-        found = MessageWithEvents(**shared, metadata=message.metadata, sent_at=sent_at, events=events)
+        found = MessageWithEvents(
+            **shared, metadata=message.metadata, sent_at=sent_at, events=events, events_next=events_next
+        )
         return json_answer(found, headers=lag_header(lag_s))
+
+    async def _events_of(self, account: Account, message: bytes) -> tuple[list[Event], str | None]:
+        """The newest events of a message, and the URL of those before them."""
+        question = EventQuestion(filter=EventFilter(message=message), descending=True, limit=_EVENTS_SHOWN, cursor=None)
+        events = await self._events.page(
+            account.id, question.filter, limit=_EVENTS_SHOWN + 1, beyond=None, descending=True
+        )
+        if len(events) <= _EVENTS_SHOWN:
+            return events, None
+        events.pop()
+        cursor = self._cursors.write(account.id, question.signature, parse_id(events[-1].id))
+        return events, f"{self._base_url}/v1/events?{urlencode({'message': written(message), 'cursor': cursor})}"
 
     async def _refuse_suppressed(self, account: Account, key: bytes, topic: str | None) -> None:
         standing = (await self._suppressions.matching(account.id, [key], topic)).get(key)
