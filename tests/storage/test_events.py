@@ -251,3 +251,24 @@ async def test_names_are_compared_as_they_are(databases: Databases) -> None:
         assert [event.campaign for event in await everything(databases, EventFilter(campaign=name))] == [name]
     await databases.main.write(Change("delete from events where campaign = :campaign", [{"campaign": "%"}]))
     assert len(await everything(databases, EventFilter(), limit=100)) == len(names) - 1
+
+
+async def test_lists_leave_readers_to_others(databases: Databases) -> None:
+    """However slow they are and however many: a check waits for none of them."""
+    answering, asked = asyncio.Event(), list[str]()
+
+    class Slow:
+        async def fetch(self, sql: str, /, **params: object) -> list[Any]:
+            asked.append(sql)
+            await answering.wait()
+            return list(await databases.main.fetch(sql, **params))
+
+    events = Events(Slow())  # type: ignore[arg-type]
+    pages = [
+        asyncio.create_task(events.page(ACCOUNT, EventFilter(verdict="human"), limit=1, beyond=None, descending=True))
+        for _ in range(20)
+    ]
+    await asyncio.wait(pages, timeout=0.05)
+    assert len(asked) == 2
+    answering.set()
+    assert await asyncio.gather(*pages) == [[]] * 20

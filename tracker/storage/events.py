@@ -1,5 +1,6 @@
 """Events, as customers ask for them."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from .database import Database, Row
 from .statements import load_statements
 
 _SQL = load_statements("events")
+_AT_ONCE = 2
 _NO_METADATA: Mapping[str, Any] = {}
 
 
@@ -31,10 +33,15 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Events:
-    """Reads events of one account at a time."""
+    """Reads events of one account at a time.
+
+    A page that is picked from millions of events may take seconds. However many are asked for, some readers of the
+    database are left to those who ask whom they may write to.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def page(
         self, account: bytes, which: EventFilter, *, limit: int, beyond: bytes | None, descending: bool
@@ -45,7 +52,8 @@ class Events:
             conditions["before" if descending else "after"] = beyond
         order = _SQL["newest_first" if descending else "oldest_first"]
         sql = " ".join((_SQL["select_events"], *(_SQL[_PARTS.get(name, name)] for name in conditions), order))
-        rows = await self._database.fetch(sql, account_id=account, limit=limit, **conditions)
+        async with self._turns:
+            rows = await self._database.fetch(sql, account_id=account, limit=limit, **conditions)
         return [_event(row) for row in rows]
 
     async def feed(self, account: bytes, *, after: int, limit: int) -> list[Event]:

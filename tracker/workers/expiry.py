@@ -6,6 +6,8 @@ import logging
 import time
 from typing import Protocol, Self
 
+from ..storage.database import reason
+
 log = logging.getLogger(__name__)
 
 
@@ -42,6 +44,6 @@ class Expiry:
                 failing = False
             except Exception as error:  # noqa: BLE001 - a worker's turn must never end the worker
                 if not failing:
-                    log.warning("what is too old is not removed: %s: %s", type(error).__name__, error)
+                    log.warning("what is too old is not removed: %s", reason(error))
                 failing = True
             await asyncio.sleep(self._interval_s)
