@@ -3,20 +3,24 @@
 import asyncio
 import contextlib
 import logging
-import time
 from typing import Self
 
 from ..storage.receipts import Receipts
+from .clock import DayClock
 
 log = logging.getLogger(__name__)
 
 
 class Expiry:
-    """Removes the receipts of one file once they hold no more; works beside whoever writes that file."""
+    """Removes the receipts of one file once they hold no more, unless the clock has jumped.
 
-    def __init__(self, receipts: Receipts, *, interval_s: float = 60.0) -> None:
+    It works beside whoever writes that file.
+    """
+
+    def __init__(self, receipts: Receipts, *, interval_s: float = 60.0, clock: DayClock | None = None) -> None:
         self._receipts = receipts
         self._interval_s = interval_s
+        self._clock = clock or DayClock()
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="expiry")
@@ -31,7 +35,9 @@ class Expiry:
         failing = False
         while True:
             try:
-                await self._receipts.expire(now=time.time_ns() // 1_000_000)
+                now = self._clock.believed()
+                if now is not None:
+                    await self._receipts.expire(now=now)
                 failing = False
             except Exception as error:  # noqa: BLE001 - a worker's turn must never end the worker
                 if not failing:
