@@ -24,6 +24,7 @@ ACROSS_ACCOUNTS = {
     "accounts.all_accounts": "the directory in memory holds every account",
     "accounts.any_account": "whether a database is lived in",
     "accounts.list_accounts": "the operator's own command",
+    "accounts.samples": "the inspection looks at every account",
     "api_keys.open_api_key": "the key is what proves the account",
     "api_keys.api_key": "a key is found by its id, and then it has to be the account's",
     "api_keys.everybodys_api_keys": "the operator's own command",
@@ -102,6 +103,7 @@ async def test_exceptions_use_an_index_too(databases: Databases) -> None:
         "accounts.all_accounts",
         "accounts.any_account",
         "accounts.list_accounts",
+        "accounts.samples",
         "api_keys.everybodys_api_keys",
         "blocks.allowed_hosts",
     }
