@@ -73,6 +73,7 @@ from .workers.backlog import Backlog
 from .workers.directory import Directory
 from .workers.disk import Disk
 from .workers.expiry import Expiry
+from .workers.inspection import Inspection
 from .workers.keys import KeyFileReader
 from .workers.projector import Projector
 from .workers.pulse import Pulse
@@ -119,6 +120,7 @@ class _Served(NamedTuple):
     tally: Tally
     idempotency: Idempotency
     expiry: Expiry
+    inspection: Inspection
 
 
 def create_app(settings: Settings, keyring: Keyring) -> App:
@@ -147,7 +149,7 @@ async def _start(stack: AsyncExitStack, served: _Served, working: tuple[Projecto
     await served.journal.open(above=await served.projections.mark())
     # Closed in the opposite order: requests have ended, the writer drains, the worker finishes its slice.
     keys = (served.keys,) if served.keys is not None else ()
-    rereading = (*keys, served.directory, served.stops, served.pulse)
+    rereading = (*keys, served.directory, served.stops, served.pulse, served.inspection)
     for part in (*working, *rereading, served.expiry, served.backlog, served.writer):
         await stack.enter_async_context(part)
 
@@ -197,6 +199,7 @@ def _served(settings: Settings, files: Files, keyring: Keyring) -> _Served:
         tally=Tally(),
         idempotency=Idempotency({"main": Receipts(main, main.write), "inbox": inbox_receipts}),
         expiry=Expiry(inbox_receipts, OldEntries(inbox, journal.write, inbox=True)),
+        inspection=Inspection({str(files.main): main, str(files.inbox): inbox}, accounts),
     )
 
 
@@ -224,7 +227,7 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
     rows = SuppressionRows(served.main, served.journal.write)
     site = Site(pages, settings.base_url)
     worker_alive = _here if settings.worker == "inline" else supervisor.alive
-    health = Health(served.writer, served.backlog, served.pulse, worker_alive)
+    health = Health(served.writer, served.backlog, served.pulse, served.inspection, worker_alive)
     cursors, base_url = Cursors(keyring), settings.base_url
     answering = (
         MessagesApi(senders, messages, suppressions, events, served.backlog, links, cursors, base_url),

@@ -162,6 +162,11 @@ def forgives_failed_writes() -> None:
     Journal.append = append  # type: ignore[method-assign]
 
 
+def waits_by_the_time_of_day() -> None:
+    """Whoever waits looks at a clock that somebody may set."""
+    time.monotonic = time.time
+
+
 PROMISES = {
     "answers-before-the-commit": answers_before_the_commit,
     "commits-without-a-sync": commits_without_a_sync,
@@ -173,6 +178,7 @@ PROMISES = {
     "leaves-its-keys-unsynced": leaves_its_keys_unsynced,
     "moves-its-mark-later": moves_its_mark_later,
     "remembers-checks": remembers_checks,
+    "waits-by-the-time-of-day": waits_by_the_time_of_day,
     "writes-in-place": writes_in_place,
 }
 

@@ -24,6 +24,7 @@ ACROSS_ACCOUNTS = {
     "accounts.all_accounts": "the directory in memory holds every account",
     "accounts.any_account": "whether a database is lived in",
     "accounts.list_accounts": "the operator's own command",
+    "accounts.samples": "the inspection looks at every account",
     "audit.next_account": "from one account to the next, where old entries may be",
     "inbox_audit.next_account": "from one account to the next, where old entries may be",
     "api_keys.open_api_key": "the key is what proves the account",
@@ -104,6 +105,7 @@ async def test_exceptions_use_an_index_too(databases: Databases) -> None:
         "accounts.all_accounts",
         "accounts.any_account",
         "accounts.list_accounts",
+        "accounts.samples",
         "api_keys.everybodys_api_keys",
         "blocks.allowed_hosts",
     }

@@ -118,3 +118,16 @@ async def test_main_file_that_another_program_holds_is_told_while_nobody_reads_a
         assert began - 1_000 < since(state) <= now()
         assert state["projector_lag_seconds"] == 0
     await until(lambda: is_well(served))
+
+
+async def test_damage_is_told(served: Served) -> None:
+    """F14: an inspection is under way from the start; what it finds holds until the next."""
+    assert "inspection" in {task.get_name() for task in asyncio.all_tasks()}
+    assert await is_well(served)
+    account = "insert into accounts (id, name, pepper, sequence, created_at) values (x'01', 'north', x'02', 0, 0)"
+    recipient = "values (x'01', x'03', 'ada@example.com', x'04', 0)"
+    served.main(account)
+    served.main(f"insert into recipients (account_id, id, address, address_key, created_at) {recipient}")
+    await served.app._health._inspection.turn()
+    state = await state_of(served)
+    assert (state["status"], state["storage"]) == ("degraded", "ok")

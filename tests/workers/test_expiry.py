@@ -10,6 +10,7 @@ from tests.storage.test_receipts import a_receipt
 from tests.workers.states import until
 from tracker.domain.receipts import KEPT_FOR_MS
 from tracker.storage.receipts import Receipts, kept
+from tracker.workers.clock import DayClock
 from tracker.workers.expiry import Expiry
 
 pytestmark = pytest.mark.anyio
@@ -43,6 +44,26 @@ async def test_expiry_outlives_an_outage(databases: Databases, caplog: pytest.Lo
             await until(lambda: _is(databases, []))
     assert len(caplog.records) == 1
     assert caplog.records[0].getMessage().startswith("what is too old is not removed: ")
+
+
+async def test_nothing_is_removed_while_the_clock_is_not_believed(databases: Databases) -> None:
+    """F09: forty days ahead everything looks old; set right again, each receipt is still there."""
+    counted, time_of_day = 0.0, time.time()
+    clock = DayClock(time_of_day=lambda: time_of_day, counted=lambda: counted)
+    young = a_receipt(created_at=time.time_ns() // 1_000_000)
+    await databases.inbox.write(*kept(young))
+    time_of_day += 40 * 86_400
+    looks = 0
+
+    class Counting(Receipts):
+        async def expire(self, *, now: int) -> int:
+            nonlocal looks
+            looks += 1
+            return await super().expire(now=now)
+
+    async with Expiry(Counting(databases.inbox, databases.inbox.write), interval_s=0.01, clock=clock):
+        await until(lambda: _is(databases, [young.key]))
+    assert looks == 0
 
 
 async def _is(databases: Databases, keys: list[bytes]) -> bool:

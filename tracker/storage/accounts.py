@@ -27,6 +27,15 @@ class Account(msgspec.Struct, frozen=True):
     limited: bool = False
 
 
+class Sample(msgspec.Struct, frozen=True):
+    """A recipient of an account: its address and the key that was made of it, and what keys are made with."""
+
+    account: bytes
+    pepper: bytes
+    address: str
+    address_key: bytes
+
+
 class Accounts:
     """Makes accounts and finds them."""
 
@@ -56,6 +65,10 @@ class Accounts:
         """The account of that id."""
         rows = await self._database.fetch(_SQL["account"], id=account)
         return _account(rows[0]) if rows else None
+
+    async def samples(self) -> list[Sample]:
+        """A recipient of each account that has any."""
+        return [Sample(**row) for row in await self._database.fetch(_SQL["samples"])]
 
     async def all(self) -> list[Account]:
         """Every account."""

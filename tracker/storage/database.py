@@ -90,6 +90,10 @@ class Database(Protocol):
         """
         ...
 
+    async def inspect(self) -> list[str]:
+        """What is damaged, in the database's own words; nothing when all is whole. Reads everything: it takes time."""
+        ...
+
     async def scrub(self) -> bool:
         """Whether deleted rows are now gone from every file; what somebody reads at this moment may have to stay."""
         ...

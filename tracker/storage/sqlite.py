@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import logging
+import os
 import sqlite3
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +24,9 @@ from .statements import list_names, spread, take_apart
 logging.getLogger("aiosqlite").setLevel(logging.INFO)
 
 T = TypeVar("T")
+
+_STAND_BACK = 15
+"""How nice a thread is that reads a whole file; 19 is the most."""
 
 _WIDEST_INSERT = 256
 """Rows of one insert statement. Each width is prepared once and kept."""
@@ -93,6 +98,19 @@ class SQLite:
     async def scrub(self) -> bool:
         """Move the log into the file and empty it: ``secure_delete`` clears the file's pages only."""
         return await self._in_thread(self._empty_log)
+
+    async def inspect(self) -> list[str]:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        with contextlib.closing(connection), ThreadPoolExecutor(1, initializer=_stand_back) as thread:
+            looking = asyncio.get_running_loop().run_in_executor(thread, _damages, connection)
+            looking.add_done_callback(lambda done: done.cancelled() or done.exception())
+            try:
+                return await asyncio.shield(looking)
+            finally:
+                # Whoever ends does not wait until gigabytes have been read.
+                while not looking.done():
+                    connection.interrupt()
+                    await asyncio.sleep(0.01)
 
     def _empty_log(self) -> bool:
         # At once or not at all: while it waited for one who reads, nobody could write.
@@ -192,6 +210,24 @@ class SQLite:
                 await reader.execute("attach database :path as inbox", {"path": str(self._attached)})
         await reader.execute("pragma query_only = on")
         return reader
+
+
+def _stand_back() -> None:
+    """This thread gives way to those that answer. On Linux priorities belong to threads, elsewhere to processes."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, 0, _STAND_BACK)
+
+
+def _damages(connection: sqlite3.Connection) -> list[str]:
+    """Table by table: while one is read, the log can only grow."""
+    try:
+        names = [row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")]
+        said = [row[0] for name in names for row in connection.execute(f"pragma integrity_check('{name}')")]
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise _trouble(error) from error
+        return [str(error)]
+    return [line for line in said if line != "ok"]
 
 
 def _bound(sql: str, params: dict[str, object]) -> tuple[str, dict[str, object] | list[object]]:

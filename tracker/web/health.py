@@ -12,6 +12,7 @@ from starlette.routing import Route
 from ..domain.times import written_time
 from ..storage.database import Unavailable
 from ..workers.backlog import Backlog
+from ..workers.inspection import Inspection
 from ..workers.pulse import Pulse, earliest
 from ..workers.writer import EventWriter
 
@@ -23,10 +24,18 @@ _BEHIND_S = 5.0
 class Health:
     """Ready also while storage is down: redirects do not need it, and no other process would do better."""
 
-    def __init__(self, writer: EventWriter, backlog: Backlog, pulse: Pulse, worker_alive: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        writer: EventWriter,
+        backlog: Backlog,
+        pulse: Pulse,
+        inspection: Inspection,
+        worker_alive: Callable[[], bool],
+    ) -> None:
         self._writer = writer
         self._backlog = backlog
         self._pulse = pulse
+        self._inspection = inspection
         self._worker_alive = worker_alive
         self._silent_since: int | None = None
         self.draining = False
@@ -44,7 +53,8 @@ class Health:
         lag_s = await self._lag_s()
         down_since = earliest(self._writer.failing_since, self._pulse.down_since, self._silent_since)
         behind = lag_s is not None and lag_s > _BEHIND_S
-        good = down_since is None and not (behind or self._writer.refusing or self.draining) and self._worker_alive()
+        troubled = behind or self._writer.refusing or self._inspection.damaged or self.draining
+        good = down_since is None and not troubled and self._worker_alive()
         storage = "ok" if down_since is None else f"down since {written_time(down_since)}"
         state = {"status": "ok" if good else "degraded", "storage": storage, "projector_lag_seconds": lag_s}
         return _json(state, 503 if self.draining else 200)

@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import logging
-import time
 from typing import Protocol, Self
 
 from ..storage.database import reason
+from .clock import DayClock
 
 log = logging.getLogger(__name__)
 
@@ -20,11 +20,15 @@ class Expiring(Protocol):
 
 
 class Expiry:
-    """Removes from one file what has been kept long enough; works beside whoever writes that file."""
+    """Removes from one file what has been kept long enough, unless the clock has jumped.
 
-    def __init__(self, *kept: Expiring, interval_s: float = 60.0) -> None:
+    It works beside whoever writes that file.
+    """
+
+    def __init__(self, *kept: Expiring, interval_s: float = 60.0, clock: DayClock | None = None) -> None:
         self._kept = kept
         self._interval_s = interval_s
+        self._clock = clock or DayClock()
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="expiry")
@@ -39,8 +43,9 @@ class Expiry:
         failing = False
         while True:
             try:
-                for kept in self._kept:
-                    await kept.expire(now=time.time_ns() // 1_000_000)
+                if (now := self._clock.believed()) is not None:
+                    for kept in self._kept:
+                        await kept.expire(now=now)
                 failing = False
             except Exception as error:  # noqa: BLE001 - a worker's turn must never end the worker
                 if not failing:

@@ -11,6 +11,11 @@ select version from directory where name = 'accounts'
 -- name: all_accounts()
 select id, name, pepper, limited from accounts
 
+-- name: samples()
+select a.id as account, a.pepper, r.address, r.address_key
+from accounts a join recipients r on r.account_id = a.id
+where r.id = (select min(id) from recipients where account_id = a.id)
+
 -- name: account(id)
 select id, name, pepper, limited from accounts where id = :id
 
