@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.fault]
 SHORT = ("--max-examples=4", "--seed=1", "--suppress-health-check=all")
 LONG = ("--max-time=600",)
 REVOKES = "revoke_key"
+IMPORTS = "import_suppressions"
 
 SCHEMATHESIS = Path(sys.executable).with_name("st")
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
@@ -48,7 +49,8 @@ async def test_answers_are_those_of_the_document(server: Server, tmp_path: Path,
         pytest.skip("install the extra 'browser' to try the API by its document")
     account = await server.create_account("north")
     # Whoever follows links from the list of keys finds the key in use: what revokes it is tried with made-up ids alone.
-    followed = (f"--exclude-operation-id={REVOKES}", *options)
+    # And a table has no schema: lists are taken in line by line, and no line fails another.
+    followed = (f"--exclude-operation-id={REVOKES}", f"--exclude-operation-id={IMPORTS}", *options)
     made_up = (f"--include-operation-id={REVOKES}", "--phases=examples,coverage,fuzzing", *SHORT)
     for chosen in (followed, made_up):
         assert await contradictions(server, account, tmp_path, *chosen) == ""

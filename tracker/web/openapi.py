@@ -183,7 +183,11 @@ class _Writer:
         headers = _headers([*operation.headers_of(answer), *_QUOTA_HEADERS])
         written: dict[str, Any] = {"description": answer.description, **headers}
         if answer.content is not None:
-            written["content"] = {answer.media_type: _content(self._refs[answer.content], answer.example)}
+            schema = self._refs[answer.content]
+            written["content"] = {
+                answer.media_type: _content(schema, answer.example),
+                **{media_type: _content(schema, None) for media_type in answer.other_media_types},
+            }
         return written
 
 

@@ -58,6 +58,8 @@ IDEMPOTENCY_KEY = HeaderParameter(
 class Answer:
     """How an operation answers when it went well; ``content`` is the type of the body, None for an empty one.
 
+    ``other_media_types`` are those it has when it was asked for them; the example is of the first.
+
     ``headers`` are names of :data:`HEADERS`.
     """
 
@@ -65,6 +67,7 @@ class Answer:
     description: str
     content: Any = None
     media_type: str = "application/json"
+    other_media_types: Sequence[str] = ()
     headers: Sequence[str] = ()
     example: Any = None
 

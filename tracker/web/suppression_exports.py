@@ -89,6 +89,7 @@ _EXPORT = Operation(
             description="The rows, after a line with the names of the columns.",
             content=str,
             media_type="text/csv",
+            other_media_types=["application/x-ndjson"],
             headers=["Content-Disposition"],
             example=_EXAMPLE,
         )
