@@ -20,7 +20,8 @@ _MOST_GROWTH = 60 << 20
 async def test_overload_is_an_answer(tmp_path: Path) -> None:
     """F16: a burst and then a stall: opens and opt-outs 503, links lead on, nothing acknowledged is lost."""
     ledger = Ledger()
-    settings = {"TRACKER_QUEUE_LIMIT": str(_WAITING)}
+    # All the readers of a test come from one address.
+    settings = {"TRACKER_QUEUE_LIMIT": str(_WAITING), "TRACKER_CONNECTIONS_PER_ADDRESS": "1000"}
     async with Server(tmp_path / "data", settings=settings) as server, Client(server.port, ledger) as reader:
         account = await server.create_account("north")
         *_, mail = await make_mails(server, account, ledger, 100)
