@@ -80,10 +80,10 @@ Reasons = Callable[..., list[str | None]]
 def reasons(portal: BlockingPortal, server: Server) -> Reasons:
     """Why each may not be written to, as a check says."""
 
-    def checked(account: Account, *emails: str) -> list[str | None]:
+    def checked(account: Account, *emails: str, of: Server = server) -> list[str | None]:
         body = json.dumps({"recipients": emails}).encode()
         headers = {**account.authorization, "content-type": "application/json"}
-        answer = portal.call(lambda: server.ask("POST", "/v1/suppressions/check", headers=headers, body=body))
+        answer = portal.call(lambda: of.ask("POST", "/v1/suppressions/check", headers=headers, body=body))
         return [entry["reason"] for entry in answer.json()["data"]]
 
     return checked
@@ -133,20 +133,21 @@ def test_bad_lines_are_told_by_the_numbers_of_the_file(
     monkeypatch.setattr(list_calls, *most)
     rows = [f"p{number}@example.com," for number in range(500)]
     rows[7], rows[300], rows[480] = "nobody,", '"open@example.com,', "p480@example.com,x,y,z"
+    rows[400] = "nobody else,"
     rows[240] = 'p240@example.com,"two\nlines"'
     (folder / "list.csv").write_text("email,note\n" + "\n".join(rows))
     ran = do("import", "list.csv", "--errors", "bad.csv", "--json")
     assert ran.status == 1
     report = json.loads(ran.out)
-    assert (report["read"], report["added"], report["bad"]) == (500, 497, 3)
-    numbers = [9, 303, 483]
+    assert (report["read"], report["added"], report["bad"]) == (500, 496, 4)
+    numbers = [9, 303, 403, 483]
     assert [error["line"] for error in report["errors"]] == numbers
     written = list(csv.DictReader(io.StringIO((folder / "bad.csv").read_text())))
     assert [int(row["line"]) for row in written] == numbers
     assert [row["detail"] for row in written] == [error["detail"] for error in report["errors"]]
     assert (folder / "bad.csv").stat().st_mode & 0o777 == 0o600
     said = do("import", "list.csv")
-    assert (said.status, said.out) == (1, "Read 500 rows: 0 added, 497 there already, 3 bad.\n")
+    assert (said.status, said.out) == (1, "Read 500 rows: 0 added, 496 there already, 4 bad.\n")
     assert said.err.splitlines()[:2] == ["Importing", "line 9: email: An address has an @ in it."]
 
 
@@ -233,6 +234,7 @@ def test_signal_ends_an_import_that_waits_for_its_input(
     process = subprocess.Popen(**command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         while not keys_made(run, account):
+            assert process.poll() is None
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 1
@@ -261,6 +263,36 @@ def test_server_elsewhere_is_reached_with_a_key(
     run("import", "list.txt", "--url", url, "--json").failed_with("does not know this key")
     monkeypatch.setenv("TRACKER_API_KEY", "secret")
     run("import", "list.txt", "--url", url, "--json").failed_with("TRACKER_API_KEY holds no API key")
+
+
+@pytest.mark.fault
+def test_server_that_is_killed_is_waited_for(
+    portal: BlockingPortal, tmp_path: Path, folder: Path, reasons: Reasons
+) -> None:
+    """Between two calls of an import: the list is there as a whole, and nothing of it twice."""
+    server = Server(tmp_path / "killed")
+    with portal.wrap_async_context_manager(server):
+        account = portal.call(server.create_account, "Larkspur")
+        command = command_of(server, "import", "-", "--account", account.id, "--json")
+        process = subprocess.Popen(**command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            assert process.stdin is not None
+            process.stdin.write(b"".join(b"p%d@example.com\n" % number for number in range(11_000)))
+            process.stdin.flush()
+            while reasons(account, "p9999@example.com", of=server) == [None]:
+                assert process.poll() is None
+                time.sleep(0.02)
+            portal.call(lambda: server.kill())
+            out, _ = process.communicate(b"last@example.com\n", timeout=1)
+        except subprocess.TimeoutExpired:
+            portal.call(server.start)
+            out, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            process.wait()
+        assert process.returncode == 0
+        assert json.loads(out)["added"] == 11_001
+        assert reasons(account, "p10999@example.com", "last@example.com", of=server) == ["manual", "manual"]
 
 
 class Busy(BaseHTTPRequestHandler):
