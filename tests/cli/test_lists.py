@@ -193,6 +193,7 @@ def test_export_that_fails_leaves_the_file_as_it_was(do: Do, folder: Path) -> No
     assert do("export", "out.csv", "--force").status == 0
     assert (folder / "out.csv").read_text().startswith('"id"')
     do("export", "nowhere/out.csv").failed_with("cannot write beside nowhere/out.csv")
+    do("import", "out.csv", "--errors", "/dev/full", "--json").failed_with("cannot write /dev/full: No space left")
     do("export", "/dev/null", "--force").failed_with("/dev/null is no regular file")
 
 
@@ -224,6 +225,12 @@ def test_streams_stand_in_for_files(server: Server, account: Account, reasons: R
     assert broken.returncode == 1
     assert b"Traceback" not in broken.stderr
     assert b"Exception" not in broken.stderr
+    with Path("/dev/full").open("wb") as full:
+        filled = subprocess.run(**command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert filled.returncode == 1
+    assert b"Error: cannot write to standard output: No space left on device\n" in filled.stderr
+    assert b"Traceback" not in filled.stderr
+    assert b"Exception" not in filled.stderr
 
 
 def test_signal_ends_an_import_that_waits_for_its_input(
@@ -380,6 +387,8 @@ def test_what_cannot_be_done_is_said(do: Do, run: Run, folder: Path, monkeypatch
         ((), "say whose list: --account ID"),
         (("--account", "x"), "not an account's id"),
         (("--url", "t.example.com"), "must begin with https://"),
+        (("--url", "http://"), "is no address of a server"),
+        (("--url", "http://127.0.0.1:99999"), "is no address of a server"),
     ):
         ran = run("import", "list.txt", *arguments)
         assert (ran.status, word in ran.err) == (2, True), ran

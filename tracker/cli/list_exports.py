@@ -12,7 +12,7 @@ import click
 
 from ..domain.suppressions import ORIGINS, REASONS, SCOPES
 from .list_client import ListClient
-from .lists import LINE_EVERY, format_of, list_options, run_stoppable
+from .lists import LINE_EVERY, format_of, list_options, run_stoppable, written_to
 from .output import show
 from .progress import Progress
 from .reaching import reached
@@ -74,8 +74,9 @@ async def _export(
 def _written(file: str, *, force: bool) -> Iterator[BinaryIO]:
     """Gives what to write to; the file is there once it is whole, and untouched where it never is."""
     if file == _STDOUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with written_to(file):
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
         return
     path = Path(file).resolve()
     if path.exists() and not path.is_file():
@@ -87,13 +88,12 @@ def _written(file: str, *, force: bool) -> Iterator[BinaryIO]:
     except OSError as error:
         raise click.ClickException(f"cannot write beside {file}: {error.strerror}") from None
     try:
-        with os.fdopen(handle, "wb") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        Path(name).replace(path)
-    except OSError as error:
-        raise click.ClickException(f"cannot write {file}: {error.strerror}") from None
+        with written_to(file):
+            with os.fdopen(handle, "wb") as out:
+                yield out
+                out.flush()
+                os.fsync(out.fileno())
+            Path(name).replace(path)
     finally:
         with suppress(FileNotFoundError):
             Path(name).unlink()

@@ -19,7 +19,7 @@ from ..web.import_rows import CsvRows, ImportedRow, JsonRows, Rows
 from ..web.suppression_imports import Report
 from .list_calls import ListCalls
 from .list_client import ListClient
-from .lists import LINE_EVERY, format_of, list_options, run_stoppable
+from .lists import LINE_EVERY, format_of, list_options, run_stoppable, written_to
 from .output import show
 from .progress import Progress
 from .reaching import reached
@@ -124,11 +124,7 @@ def _errors_file(errors: str | None, file: io.BufferedReader) -> Iterator[TextIO
     path = Path(errors)
     if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
         raise click.UsageError("--errors names the file that is imported: name another")
-    try:
-        out = path.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise click.ClickException(f"cannot write {errors}: {error.strerror}") from None
-    with out:
+    with written_to(errors), path.open("w", encoding="utf-8", newline="") as out:
         out.write(written_record(("line", "detail")))
         yield out
 

@@ -1,14 +1,19 @@
 """What the commands for whole lists have in common: whose list, how its file is written, and how they are stopped."""
 
 import asyncio
+import re
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
 from ..domain.ids import BadId, parse_account_id
+from ..storage.database import Unavailable
+from ..storage.locks import Locked
 from .output import json_option
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,6 +41,18 @@ def list_options(command: F) -> F:
 def format_of(given: str | None, file: str) -> str:
     """The format that was given, or the one a file of this name has."""
     return given or ("ndjson" if Path(file).suffix.lower() in (".ndjson", ".jsonl") else "csv")
+
+
+@contextmanager
+def written_to(file: str) -> Iterator[None]:
+    """Says of which file it is that something cannot be written. A reader that has gone is for click to end with."""
+    try:
+        yield
+    except (BrokenPipeError, Locked, Unavailable):
+        raise
+    except OSError as error:
+        name = "to standard output" if file == "-" else file
+        raise click.ClickException(f"cannot write {name}: {error.strerror}") from None
 
 
 def run_stoppable(what: str, work: Coroutine[Any, Any, T]) -> T:
@@ -69,4 +86,14 @@ def _account(_: click.Context, __: click.Parameter, given: str | None) -> bytes 
 def _url(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
     if given is not None and not given.startswith(("http://", "https://")):
         raise click.BadParameter("must begin with https:// or http://")
+    if given is not None and not _is_address(given):
+        raise click.BadParameter("is no address of a server: it looks like https://t.example.com")
     return given
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and re.search(r"\s|[?#@]", url) is None
+    except ValueError:
+        return False
