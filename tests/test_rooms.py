@@ -29,7 +29,7 @@ FENCES = {
     "tarfile": {"storage/archives.py"},
     "asyncpg": {"storage/postgresql.py"},
     "aiosql": {"storage/statements.py"},
-    "httpx": {"demo", "workers/transport.py", "client.py"},
+    "httpx": {"demo", "workers/transport.py", "client.py", "cli/list_client.py"},
     "uvicorn": {"cli"},
     "click": {"cli"},
     "jinja2": {"web"},

@@ -14,6 +14,8 @@ from .demo import demo
 from .errors import reported
 from .installation import check, migrate
 from .keys import rotate_keys
+from .list_exports import export_list
+from .list_imports import import_list
 from .serve import serve
 from .worker import worker
 
@@ -40,6 +42,8 @@ for command in (
     rotate_keys,
     backup,
     restore,
+    export_list,
+    import_list,
     block,
     unblock,
     blocks,

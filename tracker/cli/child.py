@@ -98,14 +98,18 @@ async def _soon(stop: asyncio.Event) -> bool:
 
 
 @asynccontextmanager
-async def serving(listener: socket.socket, folder: Path) -> AsyncIterator[Server]:
-    """A server on that socket with its database and its log in ``folder``, for as long as it is entered.
+async def serving(
+    listener: socket.socket, folder: Path, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Server]:
+    """A server on that socket with its log in ``folder``, for as long as it is entered.
 
-    It gets SIGTERM at the end, and 8 s to end in.
+    Without an environment for it its database lies in ``folder`` too, and no setting of ours is its. It gets SIGTERM
+    at the end, and 8 s to end in.
     """
     host, port = listener.getsockname()[:2]
     address, log = f"http://{host}:{port}", folder / LOG
-    environment = _environment(host, port, address, folder)
+    if environment is None:
+        environment = _environment(host, port, address, folder)
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *_TRACKER,

@@ -14,9 +14,9 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
 
 
-def show(content: object, sentence: str, *, as_json: bool) -> None:
-    """Print the content as JSON, or the sentence."""
-    click.echo(msgspec.json.encode(content).decode() if as_json else sentence)
+def show(content: object, sentence: str, *, as_json: bool, aside: bool = False) -> None:
+    """Print the content as JSON, or the sentence; ``aside`` is on standard error."""
+    click.echo(msgspec.json.encode(content).decode() if as_json else sentence, err=aside)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""How far a long piece of work is: a bar on a terminal, a line a step elsewhere; on standard error."""
+"""How far a long piece of work is: a bar on a terminal, lines elsewhere; on standard error."""
 
 import sys
 from contextlib import ExitStack
@@ -8,13 +8,18 @@ from typing import Any, Self
 import click
 
 _MB = 1_000_000
+_WORTH_TELLING = _MB // 10
 
 
 class Progress:
-    """Told what is being done, and how much of it is done; entered for as long as it may show something."""
+    """Told what is being done, and how much of it is done; entered for as long as it may show something.
 
-    def __init__(self, *, quiet: bool) -> None:
+    Where there is no bar, each step has a line when it begins, and with ``line_every`` one after so many bytes.
+    """
+
+    def __init__(self, *, quiet: bool, line_every: int | None = None) -> None:
         self._quiet = quiet
+        self._line_every = line_every
         self._step = ""
         self._shown = 0
         self._bar: Any = None
@@ -28,8 +33,8 @@ class Progress:
     ) -> None:
         self._bars.close()
 
-    def tell(self, step: str, done: int, total: int) -> None:
-        """Show that so many bytes of so many of a step are done."""
+    def tell(self, step: str, done: int, total: int | None) -> None:
+        """Show that so many bytes of so many of a step are done; of a total that nobody knows there is no bar."""
         if self._quiet:
             return
         if step != self._step:
@@ -37,14 +42,21 @@ class Progress:
         if self._bar is not None:
             self._bar.update(done - self._shown)
             self._shown = done
+        elif self._line_every is not None and done // self._line_every > self._shown // self._line_every:
+            self._shown = done
+            of = f" of {total / _MB:,.1f}" if total is not None else ""
+            click.echo(f"{_capitalized(step)}: {done / _MB:,.1f}{of} MB", err=True)
 
-    def _begin(self, step: str, total: int) -> None:
+    def _begin(self, step: str, total: int | None) -> None:
         self._bars.close()
         self._step, self._shown = step, 0
-        label = f"{step[0].upper()}{step[1:]}"
-        if sys.stderr.isatty():
-            bar = click.progressbar(length=max(total, 1), label=label, file=sys.stderr)
+        if total is not None and sys.stderr.isatty():
+            bar = click.progressbar(length=max(total, 1), label=_capitalized(step), file=sys.stderr)
             self._bar = self._bars.enter_context(bar)
         else:
-            size = f" ({total / _MB:.1f} MB)" if total > 1 else ""
-            click.echo(f"{label}{size}", err=True)
+            size = f" ({total / _MB:.1f} MB)" if total is not None and total >= _WORTH_TELLING else ""
+            click.echo(f"{_capitalized(step)}{size}", err=True)
+
+
+def _capitalized(step: str) -> str:
+    return f"{step[0].upper()}{step[1:]}"
