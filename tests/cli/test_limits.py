@@ -100,7 +100,7 @@ class Client:
         try:
             async with asyncio.timeout(5):
                 return await self.reader.read()
-        except ConnectionResetError:
+        except ConnectionError:
             return b""
 
 
