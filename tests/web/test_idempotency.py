@@ -241,14 +241,43 @@ async def test_outage_keeps_no_key(served: Served, customer: Customer) -> None:
     assert messages_of(served, customer) == 1
 
 
-async def test_message_made_before_its_recipient_left_is_answered_again(served: Served, customer: Customer) -> None:
-    """It was made, and that is what the answer says; a new one is not."""
+async def test_nobody_is_accepted_again_who_left_meanwhile(served: Served, customer: Customer) -> None:
+    """An answer with links says "send": after an opt-out it must not come, and after its undo it may."""
     asked, key = await message(served, customer), new_key()
     first = await post(customer, asked, key)
     await served.reader.post(first.json()["unsubscribe_url"])
+    again = await post(customer, asked, key)
+    assert (again.status_code, problem_of(again)) == (409, "recipient-suppressed")
+    assert (again.json()["reason"], again.json()["scope"]) == ("unsubscribed", "account")
+    assert "idempotent-replayed" not in again.headers
+    await served.reader.post(first.json()["preferences_url"], content=b"action=undo")
     assert shown(await post(customer, asked, key)) == shown(first)
-    assert problem_of(await post(customer, asked, new_key())) == "recipient-suppressed"
     assert messages_of(served, customer) == 1
+
+
+async def test_nobody_of_a_batch_is_accepted_again_who_left_meanwhile(served: Served, customer: Customer) -> None:
+    """Their item says so, the others are what they were; one who was refused then stays refused."""
+    asked, key = await batch(served, customer), new_key()
+    first = (await post(customer, asked, key)).json()["data"]
+    assert [one["status"] for one in first] == ["accepted", "suppressed", "invalid", "accepted"]
+    await served.reader.post(first[3]["unsubscribe_url"])
+    served.inbox("delete from suppressions where reason = 'manual'")
+    again = (await post(customer, asked, key)).json()["data"]
+    assert again[3] == {"status": "suppressed", "email": EMAIL, "reason": "unsubscribed", "scope": "account"}
+    assert again[:3] == first[:3]
+    assert messages_of(served, customer) == 2
+
+
+async def test_opt_out_from_the_topic_of_a_message_counts_when_it_is_sent_again(
+    served: Served, customer: Customer
+) -> None:
+    """As it does at the first time."""
+    asked, key = await message(served, customer), new_key()
+    await post(customer, asked, key)
+    row = {"email": asked.body["recipient"]["email"], "reason": "unsubscribed", "topic": "t"}
+    await customer.api.post(ROWS, json=row)
+    again = await post(customer, asked, key)
+    assert (problem_of(again), again.json()["scope"]) == ("recipient-suppressed", "topic")
 
 
 async def test_secret_is_not_shown_again(served: Served, customer: Customer) -> None:

@@ -131,13 +131,16 @@ class BatchApi:
         return [Endpoint(_CREATE, self.create, permit=self._senders.permit)]
 
     async def create(self, call: Call[None, BatchIn]) -> Response:
-        """200 with an answer for each recipient in the order given; the messages are stored all or none."""
+        """200 with an answer for each recipient in the order given; the messages are stored all or none.
+
+        "Accepted" means "send", so nobody is who has been suppressed since, when the call is sent again.
+        """
         account, batch = call.account, call.body
         batch.campaign = checked_name("campaign", batch.campaign)
         if batch.topic is not None:
             batch.topic = checked_name("topic", batch.topic)
         judged = await asyncio.to_thread(_judge_all, batch.recipients, account.pepper)
-        made = call.once.made(_Made) or await self._decide(account.id, judged, batch.topic)
+        made = await self._decide(account.id, judged, batch.topic, call.once.made(_Made))
         outcomes = await asyncio.to_thread(_outcomes, account.id, batch, judged, made)
         messages = [outcome for outcome in outcomes if isinstance(outcome, NewMessage)]
         if call.once.repeated:
@@ -147,12 +150,15 @@ class BatchApi:
         return json_content(await asyncio.to_thread(self._answer, outcomes, recipients))
 
     async def _decide(
-        self, account: bytes, judged: Iterable["_Candidate | InvalidRecipient"], topic: str | None
+        self,
+        account: bytes,
+        judged: Iterable["_Candidate | InvalidRecipient"],
+        topic: str | None,
+        earlier: _Made | None,
     ) -> _Made:
-        keys = {one.key for one in judged if isinstance(one, _Candidate)}
-        standings = await self._suppressions.matching(account, list(keys), topic)
-        decisions = await asyncio.to_thread(_decide_all, judged, standings)
-        return _Made(time.time_ns() // 1_000_000, decisions)
+        keys = [one.key for one in judged if isinstance(one, _Candidate)]
+        standings = await self._suppressions.matching(account, list(set(keys)), topic)
+        return await asyncio.to_thread(_decide_all, keys, standings, earlier)
 
     def _answer(
         self, outcomes: Iterable[NewMessage | Suppressed | InvalidRecipient], recipients: Mapping[bytes, bytes]
@@ -203,10 +209,10 @@ def _invalid(email: str | None, flaw: Flaw) -> InvalidRecipient:
     return InvalidRecipient(email, flaw.pointer, flaw.detail)
 
 
-def _decide_all(
-    judged: Iterable[_Candidate | InvalidRecipient], standings: Mapping[bytes, Standing]
-) -> list[bytes | Standing]:
-    return [standings.get(one.key) or new_id() for one in judged if isinstance(one, _Candidate)]
+def _decide_all(keys: Sequence[bytes], standings: Mapping[bytes, Standing], earlier: _Made | None) -> _Made:
+    made = earlier or _Made(time.time_ns() // 1_000_000, [new_id() for _ in keys])
+    decisions = [standings.get(key) or before for key, before in zip(keys, made.decisions, strict=True)]
+    return _Made(made.created_at, decisions)
 
 
 def _outcomes(

@@ -187,12 +187,14 @@ class MessagesApi:
         return [Endpoint(_CREATE, self.create, permit=self._senders.permit), Endpoint(_READ, self.read)]
 
     async def create(self, call: Call[None, MessageIn]) -> Response:
-        """201 with the rewritten parts, or 409 and nothing made when the recipient is suppressed."""
+        """201 with the rewritten parts, or 409 and nothing made when the recipient is suppressed.
+
+        An answer means "send", so a call that is sent again gets the 409 as well once the recipient is suppressed.
+        """
         account, wanted = call.account, call.body
         address = _checked(wanted)
         key = address_key(address.canonical, account.pepper)
-        if not call.once.repeated:
-            await self._refuse_suppressed(account, key, wanted.topic)
+        await self._refuse_suppressed(account, key, wanted.topic, repeated=call.once.repeated)
         made = call.once.made(_Made) or _Made(new_id(), time.time_ns() // 1_000_000)
         new = _new_message(account, wanted, address, key, made)
         urls = self._urls(account, new.id, key)
@@ -233,12 +235,13 @@ class MessagesApi:
         cursor = self._cursors.write(account.id, question.signature, parse_id(events[-1].id))
         return events, f"{self._base_url}/v1/events?{urlencode({'message': written(message), 'cursor': cursor})}"
 
-    async def _refuse_suppressed(self, account: Account, key: bytes, topic: str | None) -> None:
+    async def _refuse_suppressed(self, account: Account, key: bytes, topic: str | None, *, repeated: bool) -> None:
         standing = (await self._suppressions.matching(account.id, [key], topic)).get(key)
         if standing is not None:
+            made = "do not send the message that was made before" if repeated else "no message was made"
             raise Problem(
                 "recipient-suppressed",
-                "This recipient must not be written to; no message was made.",
+                f"This recipient must not be written to; {made}.",
                 reason=standing.reason,
                 scope=standing.scope,
             )

@@ -65,7 +65,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "Use one of the methods that the Allow header of the answer lists.",
     ),
     "recipient-suppressed": Explanation(
-        "The recipient opted out, complained, bounced, or was put on the list by you. No message was made.",
+        "The recipient opted out, complained, bounced, or was put on the list by you. No message was made, or "
+        "the one made before under the same Idempotency-Key must not be sent any more.",
         "Do not write to this address. The members reason and scope say why. Ask the check before each sending: it "
         "answers for 10,000 addresses at once.",
     ),
