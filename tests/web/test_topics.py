@@ -2,11 +2,11 @@
 
 import re
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 
-from tests.web.serving import BASE_URL, EMAIL, Customer, Served, fields_of, path_of, pointers_of, problem_of
+from tests.web.serving import BASE_URL, EMAIL, Customer, Served, ask, fields_of, path_of, pointers_of, problem_of
 
 pytestmark = pytest.mark.anyio
 
@@ -70,6 +70,49 @@ async def test_names_are_compared_after_normalisation(resident: Customer, name: 
     assert (await resident.api.get(path)).json()["name"] == "grün"
     assert (await resident.api.put(path)).status_code == 200
     assert (await resident.api.delete(path)).status_code == 204
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+async def test_name_that_no_url_can_hold_is_refused(standing: Served, resident: Customer, name: str) -> None:
+    """RFC 3986, section 5.2.4: clients take . and .. out of a path, however they are written."""
+    headers = [(b"authorization", f"Bearer {resident.key}".encode())]
+    assert (await ask(standing.app, "PUT", f"{TOPICS}/{name}", headers=headers)).status == 422
+    message = {"campaign": "c", "recipient": {"email": EMAIL}}
+    for field in ("campaign", "topic"):
+        refused = await resident.api.post("/v1/messages", json={**message, field: name})
+        assert pointers_of(refused) == [f"#/{field}"]
+        batch = {"campaign": "c", "recipients": [{"email": EMAIL}], field: name}
+        assert pointers_of(await resident.api.post("/v1/messages/batch", json=batch)) == [f"#/{field}"]
+    row = {"email": EMAIL, "reason": "manual", "topic": name}
+    assert pointers_of(await resident.api.post("/v1/suppressions", json=row)) == ["#/topic"]
+    assert (name, 0) not in await listed(resident)
+
+
+@pytest.mark.parametrize("written", ["%FF", "gr%FCn", "a%C3", "%ED%A0%80"])
+async def test_name_that_is_no_text_is_nobodys(resident: Customer, written: str) -> None:
+    """422, and neither read nor made nor deleted is the topic whose name has U+FFFD in their place."""
+    name = unquote(written)
+    assert "\ufffd" in name
+    theirs = (await resident.api.put(f"{TOPICS}/{quote(name)}")).json()
+    for method in ("GET", "PUT", "DELETE"):
+        answer = await resident.api.request(method, f"{TOPICS}/{written}")
+        assert pointers_of(answer) == ["#/topic"], method
+    assert (await resident.api.get(f"{TOPICS}/{quote(name)}")).json() == theirs
+    for parameter in ("topic", "campaign"):
+        assert pointers_of(await resident.api.get(f"/v1/events?{parameter}={written}")) == [f"#/{parameter}"]
+    assert pointers_of(await resident.api.get(f"/v1/events?{written}=x")) == [f"#/{name}"]
+
+
+async def test_name_in_a_query_may_be_bare_utf8(resident: Customer, standing: Served) -> None:
+    """Some programs do not encode it; it is the same name."""
+    made = await resident.make(campaign="grün")
+    await standing.reader.get(made["open_url"])
+    headers = [(b"authorization", f"Bearer {resident.key}".encode())]
+    bare = await ask(standing.app, "GET", "/v1/events", query="campaign=grün".encode(), headers=headers)
+    broken = await ask(standing.app, "GET", "/v1/events", query=b"campaign=gr\xfcn", headers=headers)
+    assert (bare.status, broken.status) == (200, 422)
+    assert bare.body == (await resident.api.get("/v1/events", params={"campaign": "grün"})).content
+    assert b'"opened"' in bare.body
 
 
 @pytest.mark.parametrize("name", ["x" * 101, "a\nb", "\u0085"])

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from starlette.exceptions import HTTPException
@@ -19,9 +20,9 @@ from ..storage.database import Stale, Unavailable
 from .auth import Guard, require
 from .bodies import JsonBody
 from .bulk import Bulk, is_large
-from .idempotency import Idempotency, Once, keyed_request
+from .idempotency import Idempotency, Keyed, Once, keyed_request
 from .operations import Call, Endpoint
-from .parameters import QueryReader
+from .parameters import QueryReader, read_path
 from .problems import Problem
 from .quotas import Quotas
 
@@ -88,6 +89,7 @@ class _Steps:
         self._guard, self._quotas, self._bulk, self._idempotency, self._trail = around
         self._endpoint = endpoint
         self._operation = endpoint.operation
+        self._action = endpoint.operation.audit
         self._query = QueryReader(endpoint.operation.query)
 
     async def answer(self, request: Request, held: ExitStack) -> Response:
@@ -107,44 +109,39 @@ class _Steps:
 
     async def _carried_out(self, request: Request, account: Account, access: Access, held: ExitStack) -> Response:
         require(access, self._operation.scope)
-        query = self._query.read(request.query_params)
-        path = self._path(request.path_params)
+        query = self._query.read(request.scope["query_string"])
+        path = self._path(request)
         if self._endpoint.permit is not None:
             self._endpoint.permit(account)
         large = self._operation.bulk and is_large(request)
         if large:
             held.enter_context(self._bulk.admitted(account.id))
-        posted = self._operation.method == "POST"
-        keyed = keyed_request(request, account.id, self._operation.path) if posted else None
+        keyed = self._keyed(request, account)
         request = keyed.request if keyed is not None else request
         body = await self._operation.body.read(request) if self._operation.body is not None else None
-
-        async def handle(once: Once) -> Response:
-            call = Call(
-                account=account,
-                access=access,
-                path=path,
-                query=query,
-                body=body,
-                request=request,
-                once=once,
-                action=self._operation.audit,
-            )
-            response = await self._endpoint.handler(call)
-            if self._operation.audit in LOOKS and request.method != "HEAD":
-                await self._trail.record(call.entry(None))
-            return response
-
+        call = partial(Call, account=account, access=access, path=path, query=query, body=body, request=request)
         # What reads its body or writes its answer by itself may take as long as its client likes.
         async with self._bulk.turn if large and isinstance(self._operation.body, JsonBody) else nullcontext():
-            return await self._undisturbed(lambda: self._idempotency.carry_out(keyed, self._operation.effect, handle))
+            return await self._undisturbed(keyed, lambda once: self._handle(call(once=once, action=self._action)))
 
-    async def _undisturbed(self, carry_out: Callable[[], Awaitable[Response]]) -> Response:
+    async def _handle(self, call: Call[Any, Any]) -> Response:
+        response = await self._endpoint.handler(call)
+        if self._action in LOOKS and call.request.method != "HEAD":
+            await self._trail.record(call.entry(None))
+        return response
+
+    async def _undisturbed(self, keyed: Keyed | None, handle: Callable[[Once], Awaitable[Response]]) -> Response:
         """Once more, when what a transaction builds on changed meanwhile: nothing of it was done."""
         for _ in range(_ATTEMPTS):
             with suppress(Stale):
-                return await carry_out()
+                return await self._idempotency.carry_out(keyed, self._operation.effect, handle)
         raise Unavailable("others change the same thing all the time")
 
-    def _path(self, found: Mapping[str, Any]) -> dict[str, Any]:
+    def _keyed(self, request: Request, account: Account) -> Keyed | None:
+        if self._operation.method != "POST":
+            return None
+        return keyed_request(request, account.id, self._operation.path)
+
+    def _path(self, request: Request) -> dict[str, Any]:
+        found = read_path(request.path_params, request.scope["raw_path"])
         return {one.name: one.read(found[one.name]) for one in self._operation.path_parameters}

@@ -23,7 +23,12 @@ MOST_ROWS = 1_000
 
 LAST_SEQUENCE = 2**63 - 1
 
-_NAME = {"minLength": 1, "maxLength": LONGEST_NAME, "pattern": r"^[^/\u0000-\u001f\u007f-\u009f]+$"}
+_NAME = {
+    "minLength": 1,
+    "maxLength": LONGEST_NAME,
+    "pattern": r"^[^/\u0000-\u001f\u007f-\u009f]+$",
+    "not": {"enum": [".", ".."]},
+}
 
 _STORABLE = {"pattern": r"^[^\u0000]*$"}
 
@@ -37,7 +42,7 @@ def text(description: str, *, longest: int, shortest: int = 0) -> Meta:
 NAME_SCHEMA = {"type": "string", **_NAME}
 """Of the name of a campaign or a topic."""
 
-_BY_USE = "It comes into being by being used. No / and no control characters."
+_BY_USE = "It comes into being by being used. No / and no control characters, and neither . nor .. alone."
 
 Campaign = Annotated[str, Meta(description=f"The campaign. {_BY_USE}", extra_json_schema=_NAME)]
 Topic = Annotated[str, Meta(description=f"The topic. {_BY_USE}", extra_json_schema=_NAME)]

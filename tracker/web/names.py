@@ -24,6 +24,9 @@ def name_flaw(name: str) -> str | None:
         return f"must have 1 to {LONGEST_NAME} characters"
     if "/" in name:
         return "must not contain a slash"
+    if name in (".", ".."):
+        # Every client takes them out of a URL (RFC 3986, section 5.2.4): nobody could ask for it.
+        return "must not be . or .."
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
         return "must not contain control characters"
     return None

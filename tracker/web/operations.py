@@ -49,7 +49,8 @@ class HeaderParameter:
 IDEMPOTENCY_KEY = HeaderParameter(
     name=HEADER,
     description="A name for this call, made at random: sent again under it within 24 hours, the call is answered again "
-    "and not carried out again. What only asks is answered anew, and nobody is accepted who must not be written to by then.",
+    "and not carried out again. What only asks is answered anew, and nobody is accepted "
+    "who must not be written to by then.",
     schema={"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]+$"},
 )
 

@@ -1,6 +1,8 @@
 """Reads the parameters of a query; those that are not known are refused by name."""
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 from starlette.datastructures import QueryParams
@@ -15,8 +17,10 @@ class QueryReader:
         self._wanted = wanted
         self.schemas = query_schemas(wanted) if wanted is not None else {}
 
-    def read(self, query: QueryParams) -> Any:
-        """The struct. Raises ``Problem`` 422 for an unknown parameter, one given too often, or what is no number."""
+    def read(self, query_string: bytes) -> Any:
+        """The struct. Raises ``Problem`` 422 for an unknown parameter, one given too often, what is no number, and
+        what is no UTF-8."""
+        query = _parsed(query_string)
         for name in query:
             if name not in self.schemas:
                 raise invalid(f"#/{name}", "unknown parameter")
@@ -33,6 +37,44 @@ class QueryReader:
         if schema.get("type") == "integer":
             return _whole_number(name, query[name], low=schema["minimum"], high=schema["maximum"])
         return query[name]
+
+
+def read_path(found: Mapping[str, Any], raw_path: bytes) -> Mapping[str, Any]:
+    """What the router found in a path. Raises ``Problem`` 422 where that was no UTF-8.
+
+    Servers put U+FFFD in the place of each byte that is none, and many a name would become that of another.
+    """
+    replaced = [name for name, value in found.items() if isinstance(value, str) and "\ufffd" in value]
+    if replaced and not _is_utf8(unquote_to_bytes(raw_path)):
+        raise invalid(f"#/{replaced[0]}", _NOT_UTF8)
+    return found
+
+
+def _parsed(query_string: bytes) -> QueryParams:
+    pairs = parse_qsl(query_string.decode("ascii", _KEPT), keep_blank_values=True, errors=_KEPT)
+    return QueryParams([(_text(name, name), _text(name, value)) for name, value in pairs])
+
+
+_KEPT = "surrogateescape"
+"""How bytes that are no text are carried through a text, to be judged at its end."""
+
+
+def _text(name: str, kept: str) -> str:
+    written = kept.encode(errors=_KEPT)
+    if not _is_utf8(written):
+        raise invalid(f"#/{name.encode(errors=_KEPT).decode(errors='replace')}", _NOT_UTF8)
+    return written.decode()
+
+
+_NOT_UTF8 = "must be UTF-8, percent-encoded"
+
+
+def _is_utf8(written: bytes) -> bool:
+    try:
+        written.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def query_schemas(wanted: type[Any]) -> dict[str, dict[str, Any]]:
