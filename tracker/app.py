@@ -3,12 +3,13 @@
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .domain.keys import Keyring
@@ -50,7 +51,9 @@ from .web.link_key import LinkKeyApi
 from .web.measures import Measures, Parts
 from .web.messages import MessagesApi
 from .web.metrics import Metrics
+from .web.operations import Endpoint
 from .web.pages import Pages
+from .web.persons import Persons
 from .web.preferences import Preferences
 from .web.problem_pages import ProblemPages
 from .web.problems import Problem
@@ -217,18 +220,47 @@ def _key_file_reader(settings: Settings, files: Files, keyring: Keyring, databas
 
 
 def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supervisor, lifespan: Any) -> App:
-    links, pages, tally = Links(keyring), Pages(settings.abuse_contact), served.tally
-    keys, trail = ApiKeys(served.main), AuditTrail(served.main)
+    links, pages = Links(keyring), Pages(settings.abuse_contact)
     strangers = Strangers(Rate(*times_and_seconds(settings.failure_rate)), pages)
-    guard = Guard(keys, served.directory, strangers)
-    quotas = Quotas(*(Rate(*times_and_seconds(rate)) for rate in (settings.key_rate, settings.account_rate)))
-    messages, events, suppressions = Messages(served.main), Events(served.main), Suppressions(served.inbox)
-    senders = Senders(messages, served.stops, limited_messages=settings.limited_messages)
-    rows = SuppressionRows(served.main, served.journal.write)
+    persons = _persons(served, links, strangers, pages)
+    table = _table(settings, served, links, Cursors(keyring))
     site = Site(pages, settings.base_url)
     worker_alive = _here if settings.worker == "inline" else supervisor.alive
     health = Health(served.writer, served.backlog, served.pulse, served.inspection, worker_alive)
-    cursors, base_url = Cursors(keyring), settings.base_url
+    subjects = (
+        Unsubscribe(persons),
+        Preferences(persons),
+        _api(settings, served, strangers, table),
+        Documents([endpoint.operation for endpoint in table], settings.base_url),
+        health,
+        _metrics(settings, keyring, served, supervisor),
+        ProblemPages(pages),
+        site,
+    )
+    starlette = _starlette([route for subject in subjects for route in subject.routes()], site, lifespan)
+    requests = Requests(SafeHeaders(starlette), served.tally)
+    front = Tracking(requests, links, served.writer, served.stops, strangers, pages, served.tally)
+    return App(front, starlette.router, health, supervisor)
+
+
+def _persons(served: _Served, links: Links, strangers: Strangers, pages: Pages) -> Persons:
+    return Persons(
+        links=links,
+        writer=served.writer,
+        directory=served.directory,
+        messages=Messages(served.main),
+        opt_outs=OptOuts(served.inbox),
+        strangers=strangers,
+        pages=pages,
+        tally=served.tally,
+    )
+
+
+def _table(settings: Settings, served: _Served, links: Links, cursors: Cursors) -> list[Endpoint]:
+    """The routes of the customer's API."""
+    messages, events, suppressions = Messages(served.main), Events(served.main), Suppressions(served.inbox)
+    senders = Senders(messages, served.stops, limited_messages=settings.limited_messages)
+    rows, base_url = SuppressionRows(served.main, served.journal.write), settings.base_url
     answering = (
         MessagesApi(senders, messages, suppressions, events, served.backlog, links, cursors, base_url),
         BatchApi(senders, messages, suppressions, links, base_url),
@@ -237,38 +269,34 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
         EventsApi(events, served.backlog, cursors, base_url),
         TopicsApi(Topics(served.main), cursors, base_url),
         AccountApi(served.accounts, AccountOptions(served.main), served.stops),
-        KeysApi(keys, cursors, base_url),
-        AuditApi(trail, cursors, base_url),
-        SuppressionsApi(suppressions, tally),
+        KeysApi(ApiKeys(served.main), cursors, base_url),
+        AuditApi(AuditTrail(served.main), cursors, base_url),
+        SuppressionsApi(suppressions, served.tally),
         SuppressionRowsApi(rows, SuppressionChanges(served.main), cursors, base_url),
         SuppressionImportsApi(SuppressionImports(served.inbox, served.journal.write)),
         SuppressionExportsApi(rows),
-        SuppressionLiftsApi(rows, served.writer, tally, allowed=settings.lift == "yes"),
+        SuppressionLiftsApi(rows, served.writer, served.tally, allowed=settings.lift == "yes"),
     )
-    table = [endpoint for subject in answering for endpoint in subject.endpoints()]
-    subjects = (
-        Unsubscribe(links, served.writer, served.directory, messages, strangers, pages, tally),
-        Preferences(links, served.writer, served.directory, messages, OptOuts(served.inbox), strangers, pages, tally),
-        Api(guard, quotas, Bulk(), served.idempotency, trail, table),
-        Documents([endpoint.operation for endpoint in table], base_url),
-        health,
-        _metrics(settings, keyring, served, supervisor),
-        ProblemPages(pages),
-        site,
-    )
+    return [endpoint for subject in answering for endpoint in subject.endpoints()]
+
+
+def _api(settings: Settings, served: _Served, strangers: Strangers, table: Sequence[Endpoint]) -> Api:
+    guard = Guard(ApiKeys(served.main), served.directory, strangers)
+    quotas = Quotas(*(Rate(*times_and_seconds(rate)) for rate in (settings.key_rate, settings.account_rate)))
+    return Api(guard, quotas, Bulk(), served.idempotency, AuditTrail(served.main), table)
+
+
+def _starlette(routes: Sequence[BaseRoute], site: Site, lifespan: Any) -> Starlette:
     on_errors: dict[Any, Any] = {
         Problem: site.on_problem,
         Unavailable: site.on_unavailable,
         HTTPException: site.on_http_error,
         Exception: site.on_failure,
     }
-    routes = [route for subject in subjects for route in subject.routes()]
     starlette = Starlette(routes=routes, exception_handlers=on_errors, lifespan=lifespan)
     # A redirect of slashes would be one of POSTs too, which RFC 8058 forbids.
     starlette.router.redirect_slashes = False
-    requests = Requests(SafeHeaders(starlette), tally)
-    front = Tracking(requests, links, served.writer, served.stops, strangers, pages, tally)
-    return App(front, starlette.router, health, supervisor)
+    return starlette
 
 
 def _metrics(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supervisor) -> Metrics:

@@ -2,13 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
-from itertools import combinations
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations, product
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.storage.databases import Databases
+from tests.storage.databases import Databases, sqlite
 from tests.storage.samples import (
     ACCOUNT,
     NOW,
@@ -19,27 +21,29 @@ from tests.storage.samples import (
     store_events,
 )
 from tracker.domain.events import Client, Event, RecipientShown, VerdictShown
-from tracker.domain.ids import parse_id, written
-from tracker.storage.database import Change
+from tracker.domain.ids import event_id, written
+from tracker.storage.database import Change, Database, Row
 from tracker.storage.events import EventFilter, Events
 from tracker.storage.messages import Messages
 from tracker.storage.projections import ProjectedEvent
+from tracker.storage.statements import list_names, spread
 
 pytestmark = pytest.mark.anyio
 
 
 async def everything(
-    databases: Databases, which: EventFilter, *, descending: bool = False, limit: int = 7
+    databases: Databases, which: EventFilter, *, descending: bool = False, limit: int = 7, **most: int
 ) -> list[Event]:
-    """Page after page, until one is not full."""
-    events, found, beyond = Events(databases.main), list[Event](), None
+    """Page after page, until there is no other."""
+    events, found, beyond = Events(databases.main, **most), list[Event](), None
     while True:
         page = await events.page(ACCOUNT, which, limit=limit, beyond=beyond, descending=descending)
-        assert len(page) <= limit
-        found += page
-        if len(page) < limit:
+        assert len(page.events) <= limit
+        assert "most_steps" in most or page.beyond is None or len(page.events) == limit
+        found += page.events
+        beyond = page.beyond
+        if beyond is None:
             return found
-        beyond = parse_id(page[-1].id)
 
 
 async def test_event_is_shown_as_it_was_stored(databases: Databases) -> None:
@@ -161,8 +165,17 @@ async def filters(databases: Databases) -> dict[str, tuple[Any, Callable[[Projec
     }
 
 
-async def test_filters_work_and_combine(databases: Databases) -> None:
-    """Alone, in pairs and in threes, up and down: what is meant by all of them, and nothing else."""
+MOST: dict[str, dict[str, int]] = {
+    "a small account": {},
+    "few steps": {"most_steps": 5},
+    "nothing gathered": {"most_steps": 11, "most_gathered": 0},
+}
+
+
+@pytest.mark.parametrize("most", MOST.values(), ids=MOST)
+async def test_filters_work_and_combine(databases: Databases, most: dict[str, int]) -> None:
+    """Alone, in pairs and in threes, up and down: what is meant by all of them, and nothing else, however few rows may
+    be looked at for a page."""
     events = await many(databases)
     meanings = await filters(databases)
     assert set(meanings) == set(EventFilter.__struct_fields__)
@@ -171,8 +184,9 @@ async def test_filters_work_and_combine(databases: Databases) -> None:
         for names in combinations(meanings, size):
             which = EventFilter(**{name: meanings[name][0] for name in names})
             wanted = [one for one, event in events.items() if all(meanings[name][1](event) for name in names)]
-            found = [event.id for event in await everything(databases, which, descending=size % 2 == 0, limit=50)]
-            assert found == sorted(wanted, reverse=size % 2 == 0), names
+            descending, limit = size % 2 == 0, 4 if most else 50
+            found = await everything(databases, which, descending=descending, limit=limit, **most)
+            assert [event.id for event in found] == sorted(wanted, reverse=descending), names
             seen += 0 < len(wanted) < len(events)
     assert seen > 100
 
@@ -197,7 +211,10 @@ async def test_pages_follow_each_other(databases: Databases, limit: int, descend
 
 
 @pytest.mark.parametrize("descending", [True, False])
-async def test_paging_yields_each_event_once_while_others_come(databases: Databases, descending: bool) -> None:
+@pytest.mark.parametrize("which", [EventFilter(), EventFilter(campaign="spring", verdict="human")], ids=["all", "some"])
+async def test_paging_yields_each_event_once_while_others_come(
+    databases: Databases, which: EventFilter, descending: bool
+) -> None:
     """A8.3: all that were there at the start, none twice, whenever those happened that come meanwhile."""
     await add_accounts(databases, ACCOUNT)
     chance = random.Random(6)
@@ -207,7 +224,7 @@ async def test_paging_yields_each_event_once_while_others_come(databases: Databa
 
     at_the_start = some(200)
     await store_events(databases, at_the_start)
-    paging = asyncio.create_task(everything(databases, EventFilter(), descending=descending, limit=9))
+    paging = asyncio.create_task(everything(databases, which, descending=descending, limit=9, most_steps=10))
     added = 0
     while not paging.done() and added < 200:
         await store_events(databases, some(5))
@@ -271,4 +288,85 @@ async def test_lists_leave_readers_to_others(databases: Databases) -> None:
     await asyncio.wait(pages, timeout=0.05)
     assert len(asked) == 2
     answering.set()
-    assert await asyncio.gather(*pages) == [[]] * 20
+    assert await asyncio.gather(*pages) == [([], None)] * 20
+
+
+def instructions(path: Path, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> int:
+    """How many hundreds of instructions SQLite needs for these questions."""
+    spent = 0
+
+    def tick() -> int:
+        nonlocal spent
+        spent += 1
+        return 0
+
+    connection = sqlite3.connect(path)
+    connection.set_progress_handler(tick, 100)
+    for sql, params in asked:
+        statement, values = spread(sql, params) if list_names(sql) else (sql, params)
+        connection.execute(statement, values).fetchall()
+    connection.close()
+    return spent
+
+
+class Listening:
+    """A database that keeps what it is asked."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.asked: list[tuple[str, Mapping[str, Any]]] = []
+
+    async def fetch(self, sql: str, /, **params: object) -> list[Row]:
+        self.asked.append((sql, params))
+        return await self._database.fetch(sql, **params)
+
+
+HARD: Mapping[str, Any] = {
+    "types": ["opened", "clicked"],
+    "campaign": "spring",
+    "topic": "offers",
+    "verdict": "machine",
+    "email": "ada@example.com",
+    "external_id": "crm-1",
+    "since": NOW,
+    "until": NOW + 1_000_000,
+}
+"""Filters that hold for every event but for one of them: to nobody's event."""
+
+
+async def test_no_question_reads_an_account_from_end_to_end(tmp_path: Path) -> None:
+    """However many events there are: a page costs no more among eight thousand than among two thousand, whether it is
+    the first or one in the middle."""
+    chosen = [names for size in (1, 2, len(HARD)) for names in combinations(HARD, size)]
+    costs: dict[tuple[tuple[str, ...], bool, bool], list[int]] = {}
+    for stored in (2_000, 8_000):
+        (tmp_path / str(stored)).mkdir()
+        async with sqlite(tmp_path / str(stored)) as databases:
+            await add_accounts(databases, ACCOUNT)
+            message = await add_message(databases, topic="offers", external_id="crm-1")
+            given = {"message_id": message, "topic": "offers"}
+            await store_events(databases, [an_event(occurred_at=NOW + n, **given) for n in range(stored)])
+            middle = event_id(NOW + stored // 2, bytes(10))
+            for names, descending, first in product(chosen, (True, False), (True, False)):
+                database = Listening(databases.main)
+                events = Events(database, most_steps=300, most_gathered=300)  # type: ignore[arg-type]
+                which = EventFilter(**{name: HARD[name] for name in names})
+                await events.page(ACCOUNT, which, limit=10, beyond=None if first else middle, descending=descending)
+                (file,) = await databases.main.fetch("select file from pragma_database_list where name = 'main'")
+                costs.setdefault((names, descending, first), []).append(
+                    instructions(Path(file["file"]), database.asked)
+                )
+    assert {asked: cost for asked, cost in costs.items() if cost[1] > cost[0] * 1.2 + 5} == {}
+
+
+async def test_page_among_many_that_do_not_match_says_where_to_go_on(databases: Databases) -> None:
+    """It may be empty and not the last; what there is comes with the next."""
+    await add_accounts(databases, ACCOUNT)
+    await store_events(databases, [an_event(occurred_at=NOW + n, verdict="unknown") for n in range(25)])
+    await store_events(databases, [an_event(occurred_at=NOW - 1)])
+    events, pages, beyond = Events(databases.main, most_steps=10), list[int](), None
+    for _ in range(3):
+        page = await events.page(ACCOUNT, EventFilter(verdict="human"), limit=5, beyond=beyond, descending=True)
+        pages.append(len(page.events))
+        beyond = page.beyond
+    assert (pages, beyond) == ([0, 0, 1], None)

@@ -31,24 +31,27 @@ Show = Callable[[Pages], Response]
 
 ALL: dict[str, tuple[int, Show]] = {
     "home": (200, lambda pages: pages.home()),
-    "unsubscribe": (200, lambda pages: pages.unsubscribe(sender=SENDER, address=ADDRESS)),
-    "unsubscribe, nothing known": (200, lambda pages: pages.unsubscribe(sender=None, address=None)),
-    "unsubscribed": (200, lambda pages: pages.unsubscribed(sender=SENDER, address=ADDRESS, preferences="/p/token")),
+    "unsubscribe": (200, lambda pages: pages.unsubscribe(PARTIES)),
+    "unsubscribe, nothing known": (200, lambda pages: pages.unsubscribe(Parties())),
+    "unsubscribed": (200, lambda pages: pages.unsubscribed(PARTIES, preferences="/p/token", undo=True)),
     "unsubscribed, nothing known": (
         200,
-        lambda pages: pages.unsubscribed(sender=None, address=None, preferences="/p/token"),
+        lambda pages: pages.unsubscribed(Parties(), preferences="/p/token", undo=True),
     ),
-    "subscribed": (200, lambda pages: pages.subscribed(PARTIES, unsubscribe="/u/token")),
+    "subscribed": (200, lambda pages: pages.subscribed(PARTIES, unsubscribe="/u/token", stopped=False)),
+    "stopped": (200, lambda pages: pages.subscribed(PARTIES, unsubscribe="/u/token", stopped=True)),
+    "unsubscribed long ago": (200, lambda pages: pages.unsubscribed(PARTIES, preferences="/p/token", undo=False)),
+    "undone, and stopped": (200, lambda pages: pages.undone(PARTIES, stopped=True)),
     "subscribed, nothing known": (
         200,
-        lambda pages: pages.subscribed(Parties(), unsubscribe="/u/token", nothing_to_undo=True),
+        lambda pages: pages.subscribed(Parties(), unsubscribe="/u/token", stopped=False, nothing_to_undo=True),
     ),
     "opted out": (200, lambda pages: pages.opted_out(PARTIES, since=SINCE, undo_until=SINCE + 1)),
     "opted out for good": (
         200,
         lambda pages: pages.opted_out(Parties(), since=SINCE, undo_until=None, nothing_to_undo=True),
     ),
-    "undone": (200, lambda pages: pages.undone(PARTIES)),
+    "undone": (200, lambda pages: pages.undone(PARTIES, stopped=False)),
     "too late": (409, lambda pages: pages.too_late(PARTIES, since=SINCE)),
     "unreachable": (503, lambda pages: pages.unreachable(5, undoing=False)),
     "not undone": (503, lambda pages: pages.unreachable(5, undoing=True)),
@@ -69,7 +72,7 @@ UNDO_FORMS = {
 }
 """Where the button that undoes posts to: without a value, to the page's own URL."""
 
-OPT_OUT_FORMS = ("subscribed", "subscribed, nothing known")
+OPT_OUT_FORMS = ("subscribed", "subscribed, nothing known", "stopped")
 
 WITH_A_FORM = ("unsubscribe", "unsubscribe, nothing known", "unavailable")
 
@@ -138,7 +141,7 @@ def test_page_loads_and_runs_nothing(pages: Pages, name: str) -> None:
     """No script, no picture, no font, no style attribute: nothing a policy would have to stop."""
     tree = read(show(pages, name))
     assert not tree.css("script, img, link, iframe, object, embed, base, [src], [style]")
-    assert [a.attributes["href"] for a in tree.css("[href]")] in ([], [MAILTO])
+    assert [a.attributes["href"] for a in tree.css("[href]")] in ([], [MAILTO], ["/p/token", MAILTO])
     assert "url(" not in one(tree, "style").text()
     assert not [key for node in tree.css("*") for key in node.attributes if key.startswith("on")]
 
@@ -179,7 +182,7 @@ def test_form_stands_only_where_something_can_be_done(pages: Pages, name: str) -
 
 def test_question_names_the_sender_the_address_and_the_scope(pages: Pages) -> None:
     """Nobody is asked to press before they know what the press does (A1.17)."""
-    text = text_of(pages.unsubscribe(sender=SENDER, address=ADDRESS))
+    text = text_of(pages.unsubscribe(PARTIES))
     assert f"Stop all mail from {SENDER}?" in text
     assert f"{SENDER} may no longer write to {ADDRESS}." in text
     assert "everything they send" in text
@@ -188,7 +191,7 @@ def test_question_names_the_sender_the_address_and_the_scope(pages: Pages) -> No
 
 def test_question_reads_well_when_nothing_is_known(pages: Pages) -> None:
     """The page answers without storage: then it names nobody."""
-    text = text_of(pages.unsubscribe(sender=None, address=None))
+    text = text_of(pages.unsubscribe(Parties()))
     assert "Stop all mail from this sender?" in text
     assert "the sender may no longer write to you." in text
     assert "None" not in text
@@ -196,7 +199,7 @@ def test_question_reads_well_when_nothing_is_known(pages: Pages) -> None:
 
 def test_confirmation_says_what_holds_and_lets_the_reader_go(pages: Pages) -> None:
     """The page after the commit says who may no longer write to whom (A1.12)."""
-    text = text_of(pages.unsubscribed(sender=SENDER, address=ADDRESS, preferences="/p/token"))
+    text = text_of(pages.unsubscribed(PARTIES, preferences="/p/token", undo=True))
     assert text.startswith("You are unsubscribed")
     assert f"{SENDER} may no longer write to {ADDRESS}." in text
     assert "You can close this page." in text
@@ -204,25 +207,24 @@ def test_confirmation_says_what_holds_and_lets_the_reader_go(pages: Pages) -> No
 
 def test_confirmation_reads_well_when_nothing_is_known(pages: Pages) -> None:
     """An opt-out counts when the recipient's row is gone: then it names nobody."""
-    text = text_of(pages.unsubscribed(sender=None, address=None, preferences="/p/token"))
+    text = text_of(pages.unsubscribed(Parties(), preferences="/p/token", undo=True))
     assert "The sender may no longer write to you." in text
     assert "None" not in text
 
 
 def test_a_second_press_shows_the_same_page(pages: Pages) -> None:
     """The bytes do not tell whether the opt-out is new."""
-    first, second = (pages.unsubscribed(sender=SENDER, address=ADDRESS, preferences="/p/token") for _ in range(2))
+    first, second = (pages.unsubscribed(PARTIES, preferences="/p/token", undo=True) for _ in range(2))
     assert (first.body, first.raw_headers) == (second.body, second.raw_headers)
 
 
 NAMING: dict[str, Callable[[Pages, Parties], Response]] = {
-    "unsubscribe": lambda pages, who: pages.unsubscribe(sender=who.sender, address=who.address),
-    "unsubscribed": lambda pages, who: pages.unsubscribed(
-        sender=who.sender, address=who.address, preferences="/p/token"
-    ),
-    "subscribed": lambda pages, who: pages.subscribed(who, unsubscribe="/u/token"),
+    "unsubscribe": lambda pages, who: pages.unsubscribe(who),
+    "unsubscribed": lambda pages, who: pages.unsubscribed(who, preferences="/p/token", undo=True),
+    "subscribed": lambda pages, who: pages.subscribed(who, unsubscribe="/u/token", stopped=False),
+    "stopped": lambda pages, who: pages.subscribed(who, unsubscribe="/u/token", stopped=True),
     "opted out": lambda pages, who: pages.opted_out(who, since=SINCE, undo_until=None),
-    "undone": lambda pages, who: pages.undone(who),
+    "undone": lambda pages, who: pages.undone(who, stopped=False),
     "too late": lambda pages, who: pages.too_late(who, since=SINCE),
 }
 
@@ -239,7 +241,7 @@ def test_what_a_customer_writes_stays_text(pages: Pages, page: str, payload: str
 
 def test_a_name_written_right_to_left_leaves_the_sentence_alone(pages: Pages) -> None:
     """A name may hold a direction override; isolation keeps it from turning the words around it."""
-    tree = read(pages.unsubscribe(sender="\u202eevil", address=ADDRESS))
+    tree = read(pages.unsubscribe(Parties(sender="\u202eevil", address=ADDRESS)))
     assert [node.text() for node in tree.css("h1 bdi")] == ["\u202eevil"]
     assert one(tree, "strong > bdi").attributes == {"dir": "ltr"}
 
@@ -277,7 +279,7 @@ def test_every_page_tells_where_to_report_abuse(name: str, value: str) -> None:
     contact = read_contact(value)
     tree = read(show(Pages(value), name))
     assert contact.text in one(tree, "body").text()
-    assert [a.attributes["href"] for a in tree.css("a")] == [href for href in [contact.href] if href]
+    assert [a.attributes["href"] for a in tree.css('a:not([href^="/p/"])')] == [href for href in [contact.href] if href]
 
 
 def test_home_has_advice_when_the_operator_gave_no_contact() -> None:

@@ -71,10 +71,10 @@ class Site:
     def app(self) -> Starlette:
         answers = {
             "/": self._pages.home(),
-            "/done": self._pages.unsubscribed(sender=SENDER, address=ADDRESS, preferences="/p/token"),
-            "/in": self._pages.subscribed(PARTIES, unsubscribe="/u/token"),
+            "/done": self._pages.unsubscribed(PARTIES, preferences="/p/token", undo=True),
+            "/in": self._pages.subscribed(PARTIES, unsubscribe="/u/token", stopped=False),
             "/out": self._pages.opted_out(PARTIES, since=SINCE, undo_until=SINCE),
-            "/undone": self._pages.undone(PARTIES),
+            "/undone": self._pages.undone(PARTIES, stopped=False),
             "/late": self._pages.too_late(PARTIES, since=SINCE),
             "/not-undone": self._pages.unreachable(5, undoing=True),
             "/problem": self._pages.problem(title=SENDER, status=400, meaning=SENDER, remedy=SENDER),
@@ -90,11 +90,11 @@ class Site:
 
     async def unsubscribe(self, request: Request) -> Response:
         if request.method != "POST":
-            return self._pages.unsubscribe(sender=SENDER, address=ADDRESS)
+            return self._pages.unsubscribe(PARTIES)
         self.bodies.append(await request.body())
         if not self.stores:
             return self._pages.unavailable(5)
-        return self._pages.unsubscribed(sender=SENDER, address=ADDRESS, preferences="/p/token")
+        return self._pages.unsubscribed(PARTIES, preferences="/p/token", undo=True)
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from selectolax.lexbor import LexborHTMLParser
 from tests.web.serving import EMAIL, SAFE, Customer, Served, path_of, token_of
 from tracker.domain.keys import Keyring, new_secret
 from tracker.domain.links import Links
-from tracker.storage.opt_outs import OptedOut
-from tracker.web.preferences import undo_until
+from tracker.storage.opt_outs import OptedOut, Stands
+from tracker.web.persons import undo_until
 
 pytestmark = pytest.mark.anyio
 
@@ -96,6 +96,54 @@ async def test_confirmation_offers_the_undo(served: Served, customer: Customer) 
     assert await customer.may_write_to()
 
 
+async def test_repeated_opt_out_offers_an_undo_as_long_as_it_works(served: Served, customer: Customer) -> None:
+    """The day is that of the first; after it the page leads to where it stands how to return."""
+    made = await opted_out(served, customer)
+    age(served, DAY_MS - 60_000)
+    in_time = await served.reader.post(made["unsubscribe_url"], data={"page": "1"})
+    assert len(LexborHTMLParser(in_time.text).css("form")) == 1
+    age(served, 60_000)
+    too_late = await served.reader.post(made["unsubscribe_url"], data={"page": "1"})
+    assert too_late.status_code == 200
+    page = LexborHTMLParser(too_late.text)
+    assert "You are unsubscribed" in text_of(too_late.text)
+    assert page.css("form") == []
+    (link,) = page.css("main a")
+    assert "Sign up again with Larkspur" in text_of((await served.reader.get(str(link.attributes["href"]))).text)
+
+
+STOPPING = [("complained", "report"), ("complained", "recipient"), ("bounced", "report"), ("manual", "customer")]
+
+
+@pytest.mark.parametrize(("reason", "origin"), STOPPING)
+async def test_nobody_is_told_that_mail_may_come_when_it_may_not(
+    served: Served, customer: Customer, reason: str, origin: str
+) -> None:
+    """Whatever stands against the address; why, since when and what the customer noted stays the customer's."""
+    made = await opted_out(served, customer)
+    copy_for(served, reason, origin)
+    served.inbox("update suppressions set note = 'rude on the phone', created_at = created_at - 1000000000")
+    served.inbox("update suppressions set created_at = created_at + 1000000000 where reason = 'unsubscribed'")
+    undone = text_of((await served.reader.post(made["preferences_url"], data=UNDO)).text)
+    assert "Your opt-out is undone" in undone
+    shown = await served.reader.get(made["preferences_url"])
+    assert "You are not unsubscribed" in text_of(shown.text)
+    for text in (undone, text_of(shown.text)):
+        assert "may write to" not in text
+        assert "stopped for another reason" in text
+        assert not [word for word in (reason[:6], "rude", "UTC", "report") if word in text]
+    (form,) = LexborHTMLParser(shown.text).css("form")
+    await served.reader.post(str(form.attributes["action"]), data={"page": "1"})
+    assert "You are unsubscribed" in text_of((await served.reader.get(made["preferences_url"])).text)
+
+
+async def test_suppression_of_a_topic_says_nothing_of_all_mail(served: Served, customer: Customer) -> None:
+    """The sender may write about anything else."""
+    made = await customer.make()
+    await customer.api.post("/v1/suppressions", json={"email": EMAIL, "reason": "manual", "topic": "offers"})
+    assert "Larkspur may write to" in text_of((await served.reader.get(made["preferences_url"])).text)
+
+
 async def test_undo_is_an_event(served: Served, customer: Customer) -> None:
     """In list and feed, of a person, with its method; the opt-out's own event stays."""
     made = await opted_out(served, customer)
@@ -157,7 +205,7 @@ async def test_undo_is_good_until_the_day_is_over(served: Served, customer: Cust
 )
 def test_own_opt_out_can_be_undone_for_a_day(own_since: int | None, until: int | None) -> None:
     """To the millisecond, and only the person's own."""
-    assert undo_until(OptedOut(0, b"id", own_since), DAY_MS + 1) == until
+    assert undo_until(Stands(OptedOut(0, b"id", own_since), otherwise=False), DAY_MS + 1) == until
 
 
 @pytest.mark.parametrize(

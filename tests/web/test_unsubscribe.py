@@ -27,8 +27,10 @@ from tracker.domain.meters import Rate
 from tracker.storage.accounts import Accounts
 from tracker.storage.journal import Journal
 from tracker.storage.messages import Messages
+from tracker.storage.opt_outs import OptOuts
 from tracker.storage.sqlite import SQLite
 from tracker.web.pages import Pages
+from tracker.web.persons import Persons
 from tracker.web.strangers import Strangers
 from tracker.web.tallies import Tally
 from tracker.web.unsubscribe import Unsubscribe
@@ -273,9 +275,17 @@ async def test_page_waits_for_no_slow_database() -> None:
     stuck, links = Stuck(), Links(Keyring({1: new_secret()}))
     writer = EventWriter(Journal(stuck).append, Journal(stuck).beat)
     pages = Pages(None)
-    strangers = Strangers(Rate(1, 1), pages)
-    subject = Unsubscribe(links, writer, Directory(Accounts(stuck)), Messages(stuck), strangers, pages, Tally())
-    app: Any = Starlette(routes=subject.routes())
+    persons = Persons(
+        links=links,
+        writer=writer,
+        directory=Directory(Accounts(stuck)),
+        messages=Messages(stuck),
+        opt_outs=OptOuts(stuck),
+        strangers=Strangers(Rate(1, 1), pages),
+        pages=pages,
+        tally=Tally(),
+    )
+    app: Any = Starlette(routes=Unsubscribe(persons).routes())
     token = links.sign_unsubscribe(b"somebody", bytes(16), bytes(16))
     async with asyncio.timeout(2):
         answer = await ask(app, "GET", f"/u/{token}")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -32,57 +32,146 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     until: int | None = None
 
 
-class Events:
-    """Reads events of one account at a time.
+class Page(NamedTuple):
+    """Events in the order of time, and the id beyond which the next page begins; None when this is the last."""
 
-    A page that is picked from millions of events may take seconds. However many are asked for, some readers of the
-    database are left to those who ask whom they may write to.
+    events: list[Event]
+    beyond: bytes | None
+
+
+class Events:
+    """Reads events of one account at a time, and never more than a bounded number of rows for a page.
+
+    A page is found by walking along one index, and of what stands there what does not match is passed over. After
+    ``most_steps`` rows the page is answered as it is, with the place where the walk goes on. What has no order in its
+    index, such as all that one person did, is gathered and sorted when it is ``most_gathered`` rows at most; the mails
+    and events of more than that are common enough to be met on another walk.
+
+    However many ask, some readers of the database are left to those who ask whom they may write to.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, most_steps: int = 20_000, most_gathered: int = 5_000) -> None:
         self._database = database
+        self._most_steps = most_steps
+        self._most_gathered = most_gathered
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def page(
         self, account: bytes, which: EventFilter, *, limit: int, beyond: bytes | None, descending: bool
-    ) -> list[Event]:
-        """The next ``limit`` events in the order of time, from just beyond the event of that id."""
-        conditions = _conditions(which)
-        if beyond is not None:
-            conditions["before" if descending else "after"] = beyond
-        order = _SQL["newest_first" if descending else "oldest_first"]
-        sql = " ".join((_SQL["select_events"], *(_SQL[_PARTS.get(name, name)] for name in conditions), order))
+    ) -> Page:
+        """The next ``limit`` events in the order of time, from just beyond that id: fewer, or none, where few match."""
+        filters, bounds = _filters(which), _bounds(which, beyond, descending=descending)
         async with self._turns:
-            rows = await self._database.fetch(sql, account_id=account, limit=limit, **conditions)
-        return [_event(row) for row in rows]
+            way = await self._way(account, filters)
+            walk = _Walk(way, filters, bounds, descending)
+            edge = await self._edge(account, walk) if walk.passes_over else None
+            params = {**filters, **bounds, "edge": edge, "limit": limit + 1, "gathered": 2 * self._most_gathered}
+            rows = await self._database.fetch(walk.rows(edge), account_id=account, **params)
+        if len(rows) <= limit:
+            return Page([_event(row) for row in rows], edge)
+        return Page([_event(row) for row in rows[:limit]], rows[limit - 1]["id"])
 
     async def feed(self, account: bytes, *, after: int, limit: int) -> list[Event]:
         """The next changes above a sequence number."""
-        sql = f"{_SQL['select_events']} {_SQL['after_sequence']}"
+        sql = f"{_SQL['event_columns']} {_SQL['changes_after']}"
         rows = await self._database.fetch(sql, account_id=account, sequence=after, limit=limit)
         return [_event(row) for row in rows]
 
+    async def _way(self, account: bytes, filters: Mapping[str, Any]) -> str | None:
+        """The filter whose index is walked along; None for all events of the account."""
+        for name in _ways(filters):
+            if not _gathered(name, filters) or await self._few(account, name, filters[name]):
+                return name
+        return None
 
-_PARTS = {
-    "types": "of_types",
-    "campaign": "of_campaign",
-    "topic": "of_topic",
-    "message": "of_message",
-    "verdict": "of_verdict",
-    "recipient": "of_recipient",
-    "email": "of_email",
-    "external_id": "of_external_id",
-}
-"""Which part of the statement a filter adds; it stands under its own name where none is said."""
+    async def _few(self, account: bytes, name: str, value: Any) -> bool:
+        counting, most = _SQL[f"count_{name}"], self._most_gathered
+        rows = await self._database.fetch(counting, account_id=account, most=most + 1, **{name: value})
+        return bool(rows[0]["found"] <= most)
+
+    async def _edge(self, account: bytes, walk: "_Walk") -> bytes | None:
+        """The last id of a walk that is long enough for one page; None when it ends before.
+
+        It is found first and the rows within it afterwards, so that what is stored or deleted in between is neither
+        passed over nor told twice.
+        """
+        params = {**walk.filters, **walk.bounds, "limit": self._most_steps}
+        (row,) = await self._database.fetch(walk.edge(), account_id=account, **params)
+        if row["steps"] < self._most_steps:
+            return None
+        return bytes(row["lowest" if walk.descending else "highest"])
 
 
-def _conditions(which: EventFilter) -> dict[str, object]:
+class _Walk(NamedTuple):
+    """The events that one filter finds, in order and within bounds, of which the other filters pick."""
+
+    way: str | None
+    filters: Mapping[str, Any]
+    bounds: Mapping[str, Any]
+    descending: bool
+
+    @property
+    def passes_over(self) -> bool:
+        """Whether it may have to be long for a few events."""
+        return not _gathered(self.way, self.filters) and any(name != self.way for name in self.filters)
+
+    def rows(self, edge: bytes | None) -> str:
+        """The statement that reads the events, as far as the edge."""
+        ending, farthest = ("down_to", "since") if self.descending else ("up_to", "until")
+        bounds = [name for name in self.bounds if name != farthest] + [ending] if edge is not None else self.bounds
+        picking = [f"of_{name}" for name in self.filters if name != self.way]
+        if _gathered(self.way, self.filters):
+            along = ("among_gathered", *self._start, *bounds, "gathered")
+        else:
+            along = ("along_walk", *self._start, *bounds)
+        return _joined("event_columns", *along, *picking, self._order)
+
+    def edge(self) -> str:
+        """The statement that finds where it ends."""
+        return f"{_joined('edge_of_walk', *self._start, *self.bounds, self._order)})"
+
+    @property
+    def _start(self) -> tuple[str, ...]:
+        return (f"by_{self.way}",) if self.way else ()
+
+    @property
+    def _order(self) -> str:
+        return "newest_first" if self.descending else "oldest_first"
+
+
+def _joined(*names: str) -> str:
+    return " ".join(_SQL[name] for name in names)
+
+
+_PERSON = ("recipient", "email", "external_id")
+_RARE = frozenset(("unsubscribed", "resubscribed", "complained", "bounced"))
+
+
+def _ways(filters: Mapping[str, Any]) -> list[str]:
+    """The filters with an index, the one that leaves fewest events first."""
+    rare = ("types",) if _RARE.issuperset(filters.get("types", ("",))) else ()
+    return [name for name in ("message", *_PERSON, *rare, "campaign", "topic", "types") if name in filters]
+
+
+def _gathered(way: str | None, filters: Mapping[str, Any]) -> bool:
+    """Whether what an index holds of this lies in several places of it, each with an order of its own."""
+    return way in _PERSON or (way == "types" and len(filters["types"]) > 1)
+
+
+def _filters(which: EventFilter) -> dict[str, Any]:
     given: Iterable[tuple[str, Any]] = msgspec.structs.asdict(which).items()
-    conditions: dict[str, object] = {name: value for name, value in given if value is not None}
-    for bound in ("since", "until"):
-        if bound in conditions:
-            conditions[bound] = first_id_at(int(str(conditions[bound])))
-    return conditions
+    return {name: value for name, value in given if value is not None and name not in ("since", "until")}
+
+
+def _bounds(which: EventFilter, beyond: bytes | None, *, descending: bool) -> dict[str, bytes]:
+    """The ids a walk keeps to, one at each end: of two, SQLite takes either, and passes over what lies between them."""
+    bounds = {name: first_id_at(at) for name, at in (("since", which.since), ("until", which.until)) if at is not None}
+    if beyond is not None and descending:
+        bounds["until"] = min(beyond, bounds.get("until", beyond))
+    elif beyond is not None and beyond >= bounds.get("since", beyond):
+        bounds.pop("since", None)
+        bounds["after"] = beyond
+    return bounds
 
 
 def _event(row: Row) -> Event:

@@ -6,7 +6,6 @@ import msgspec
 from starlette.responses import Response
 
 from ..domain.events import Event
-from ..domain.ids import parse_id
 from ..storage.accounts import Account
 from ..storage.events import Events
 from ..workers.backlog import Backlog
@@ -64,7 +63,8 @@ _BROWSE = Operation(
     path=_PATH,
     scope="events",
     summary="List events",
-    description="Each event once, in its latest revision, in the order of time. Filters must all hold. The list holds "
+    description="Each event once, in its latest revision, in the order of time. Filters must all hold. Only a "
+    "null next_cursor is the end: where few of very many events match, a page may be short, or empty. The list holds "
     "what was acknowledged before the question; if that is not ready within a second, Tracker-Lag says how far behind "
     "it is.",
     query=EventsQuery,
@@ -144,15 +144,13 @@ class EventsApi:
         if question.cursor is not None:
             beyond = self._cursors.read(account.id, question.signature, question.cursor)
         headers = lag_header(await self._backlog.caught_up())
-        events = await self._events.page(
+        events, reached = await self._events.page(
             account.id,
             question.filter,
-            limit=question.limit + 1,
+            limit=question.limit,
             beyond=beyond,
             descending=question.descending,
         )
-        if len(events) <= question.limit:
+        if reached is None:
             return EventPage(events, None), headers
-        events.pop()
-        cursor = self._cursors.write(account.id, question.signature, parse_id(events[-1].id))
-        return EventPage(events, cursor), headers
+        return EventPage(events, self._cursors.write(account.id, question.signature, reached)), headers

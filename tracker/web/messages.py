@@ -226,13 +226,12 @@ class MessagesApi:
     async def _events_of(self, account: Account, message: bytes) -> tuple[list[Event], str | None]:
         """The newest events of a message, and the URL of those before them."""
         question = EventQuestion(filter=EventFilter(message=message), descending=True, limit=_EVENTS_SHOWN, cursor=None)
-        events = await self._events.page(
-            account.id, question.filter, limit=_EVENTS_SHOWN + 1, beyond=None, descending=True
+        events, beyond = await self._events.page(
+            account.id, question.filter, limit=_EVENTS_SHOWN, beyond=None, descending=True
         )
-        if len(events) <= _EVENTS_SHOWN:
+        if beyond is None:
             return events, None
-        events.pop()
-        cursor = self._cursors.write(account.id, question.signature, parse_id(events[-1].id))
+        cursor = self._cursors.write(account.id, question.signature, beyond)
         return events, f"{self._base_url}/v1/events?{urlencode({'message': written(message), 'cursor': cursor})}"
 
     async def _refuse_suppressed(self, account: Account, key: bytes, topic: str | None, *, repeated: bool) -> None:

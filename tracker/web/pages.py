@@ -122,20 +122,26 @@ class Pages:
         """What this host is, and where to report abuse."""
         return self._page("home")
 
-    def unsubscribe(self, *, sender: str | None, address: str | None) -> Response:
+    def unsubscribe(self, parties: Parties) -> Response:
         """Asks for the one press that opts out; showing it changes nothing."""
-        return self._page("unsubscribe", sender=sender, address=address)
+        return self._page("unsubscribe", parties=parties)
 
-    def unsubscribed(self, *, sender: str | None, address: str | None, preferences: str) -> Response:
+    def unsubscribed(self, parties: Parties, *, preferences: str, undo: bool) -> Response:
         """Confirms an opt-out that is on stable storage, now or since an earlier press.
 
-        ``preferences`` is the path that the button to undo it posts to.
+        ``preferences`` is the path of the person's own page, which the button posts to where ``undo`` would work.
         """
-        return self._page("unsubscribed", sender=sender, address=address, preferences=preferences)
+        return self._page("unsubscribed", parties=parties, preferences=preferences, undo=undo)
 
-    def subscribed(self, parties: Parties, *, unsubscribe: str, nothing_to_undo: bool = False) -> Response:
-        """Says that no opt-out stands; ``unsubscribe`` is the path that the button for one posts to."""
-        return self._page("subscribed", parties=parties, unsubscribe=unsubscribe, nothing_to_undo=nothing_to_undo)
+    def subscribed(
+        self, parties: Parties, *, unsubscribe: str, stopped: bool, nothing_to_undo: bool = False
+    ) -> Response:
+        """Says that no opt-out stands; ``unsubscribe`` is the path that the button for one posts to.
+
+        ``stopped`` says that something else keeps the sender from writing; not what, which is the sender's affair.
+        """
+        told = {"stopped": stopped, "nothing_to_undo": nothing_to_undo}
+        return self._page("subscribed", parties=parties, unsubscribe=unsubscribe, told=told)
 
     def opted_out(
         self, parties: Parties, *, since: int, undo_until: int | None, nothing_to_undo: bool = False
@@ -145,9 +151,9 @@ class Pages:
             "opted_out", parties=parties, since=since, undo_until=undo_until, nothing_to_undo=nothing_to_undo
         )
 
-    def undone(self, parties: Parties) -> Response:
-        """Confirms that an opt-out is taken back, which is on stable storage."""
-        return self._page("undone", parties=parties)
+    def undone(self, parties: Parties, *, stopped: bool) -> Response:
+        """Confirms that an opt-out is taken back, which is on stable storage; ``stopped`` as above."""
+        return self._page("undone", parties=parties, stopped=stopped)
 
     def too_late(self, parties: Parties, *, since: int) -> Response:
         """409, for an opt-out that can be undone no more; says how to return."""
