@@ -205,6 +205,16 @@ def test_page_never_scrolls_sideways(site: Site, browser: "Browser", path: str, 
         assert page.evaluate("document.documentElement.scrollWidth") == size[0]
 
 
+@pytest.mark.parametrize("path", ["/done", "/out", "/undone", "/late", "/503"])
+def test_short_words_do_not_break_at_their_hyphen(site: Site, browser: "Browser", path: str) -> None:
+    """On a phone "Your opt-" was a line of its own."""
+    with looking(browser, (360, 740)) as page:
+        page.goto(f"{site.url}{path}")
+        lines = page.eval_on_selector_all(".whole", "nodes => nodes.map(node => node.getClientRects().length)")
+        assert set(lines) == {1}
+        assert page.locator("h1 .whole").count() == (path == "/undone")
+
+
 @pytest.mark.parametrize("path", ["/u/token", "/503", "/done", "/in", "/out", "/not-undone"])
 @pytest.mark.parametrize("size", [SMALL_PHONE, PHONE, DESK], ids=str)
 def test_button_is_large_enough_for_a_thumb(site: Site, browser: "Browser", path: str, size: tuple[int, int]) -> None:

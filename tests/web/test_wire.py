@@ -210,7 +210,7 @@ async def test_offer_of_another_protocol_is_not_taken_up(server: Server, account
 async def test_many_offers_at_once_are_as_many_requests(server: Server) -> None:
     """However many stand in one packet."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(b"GET /livez HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n" * 1_000)
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n" * 1_000)
     for _ in range(1_000):
         assert (await read_answer(reader)).status == 200
     writer.close()
@@ -259,6 +259,14 @@ ODD_REQUESTS: dict[str, bytes] = {
     "a length in words": b"POST /u/x HTTP/1.1\r\nHost: x\r\nContent-Length: ten\r\n\r\n",
     "two lengths": b"POST /u/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
     "a length and chunks": b"POST /u/x HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "no host": b"GET /livez HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET /livez HTTP/1.1\r\nHost: t.example.com\r\nHost: evil.example\r\n\r\n",
+    "the same host twice": b"GET /livez HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nhost: x\r\n\r\n",
+    "two hosts in HTTP/1.0": b"GET /livez HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n",
+    "a host with a path": b"GET /livez HTTP/1.1\r\nHost: x/y\r\n\r\n",
+    "a host with a name": b"GET /livez HTTP/1.1\r\nHost: me@x\r\n\r\n",
+    "hosts in a list": b"GET /livez HTTP/1.1\r\nHost: x, y\r\n\r\n",
+    "a host that is open": b"GET /livez HTTP/1.1\r\nHost: [::1\r\n\r\n",
     "a tunnel": b"CONNECT evil.example:443 HTTP/1.1\r\nHost: x\r\n\r\n",
 }
 
@@ -279,6 +287,22 @@ async def test_odd_requests_that_can_be_read_are_answered(server: Server) -> Non
         answer = await talk(server.port, sent)
         assert answer.status == status
         assert SAFE.items() <= answer.fields.items()
+
+
+GOOD_HOSTS = ["", "x", "T.Example.COM:8443", "192.0.2.1:80", "[2001:db8::1]:8000", "[::ffff:192.0.2.1]", "under_score"]
+
+
+async def test_every_host_that_can_be_one_is_served(server: Server) -> None:
+    """One after the other on a connection; before HTTP/1.1 there need not be any (RFC 9112, section 3.2)."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    for host in GOOD_HOSTS:
+        writer.write(f"GET /livez HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert (await read_answer(reader)).status == 200, host
+    # What comes after on the same connection is looked at anew.
+    writer.write(b"GET /livez HTTP/1.1\r\n\r\n")
+    assert (await read_answer(reader)).status == 400
+    writer.close()
+    assert (await talk(server.port, b"GET /livez HTTP/1.0\r\n\r\n")).status == 200
 
 
 async def test_absolute_form_changes_nothing(server: Server, account: Account) -> None:

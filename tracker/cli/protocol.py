@@ -1,6 +1,7 @@
 """HTTP as uvicorn speaks it, within limits of time and size, and in one write where that is quicker."""
 
 import asyncio
+import re
 from collections import deque
 from itertools import chain
 from typing import Any
@@ -16,6 +17,7 @@ from .refusals import (
     HEADERS_TOO_LARGE,
     LONGEST_TARGET,
     MOST_HEADERS,
+    NO_HOST,
     NOT_HTTP,
     TARGET_TOO_LONG,
     TOO_SLOW,
@@ -31,6 +33,9 @@ _SURELY_SHORT = 4 * 1024
 _MOST_UNFINISHED = LONGEST_TARGET + MOST_HEADERS + 1024
 _FIELD_EXTRA = len(b": \r\n")
 _TRAILERS: Any = deque[tuple[bytes, bytes]](maxlen=0)
+
+_HOST = re.compile(rb"[\w.~!$&'()*+,;=%-]*(?::\d*)?|\[[0-9A-Fa-fv:.]+\](?::\d*)?", re.ASCII)
+"""A host and its port (RFC 3986, section 3.2.2), as far as no other part of a URL can be hidden in it."""
 
 # What a connection is waiting for.
 _NOTHING, _HEAD, _BODY, _REST_OF_BODY, _END = range(5)
@@ -58,6 +63,7 @@ class Protocol(HttpToolsProtocol):
         self.url = b""
         self._weighs = False  # whether anything has come that may be too much
         self._objection = NOT_HTTP
+        self._host = b""  # the last that was found good
         self._unfinished = 0  # bytes that made neither a head nor a body yet
         self._uncredited = 0  # bytes of the body that have not prolonged its time yet
 
@@ -123,6 +129,7 @@ class Protocol(HttpToolsProtocol):
             return
         if self._weighs:
             self._check_head()
+        self._check_host()
         super().on_headers_complete()
         # What stands below a body is nobody's business, and would be without end.
         self.headers = _TRAILERS
@@ -216,6 +223,19 @@ class Protocol(HttpToolsProtocol):
         else:
             return
         raise ValueError
+
+    def _check_host(self) -> None:
+        """RFC 9112, section 3.2: proxies in front may each believe another of two. Raises as above."""
+        names = [name for name, _ in self.headers]
+        if names.count(b"host") != 1:
+            if b"host" in names or self.parser.get_http_version() not in ("0.9", "1.0"):
+                self._objection = NO_HOST
+                raise ValueError
+        elif (host := self.headers[names.index(b"host")][1]) != self._host:
+            if not _HOST.fullmatch(host):
+                self._objection = NO_HOST
+                raise ValueError
+            self._host = host
 
     def _check_unfinished(self) -> None:
         if self._stage == _HEAD and len(self.url) > LONGEST_TARGET:

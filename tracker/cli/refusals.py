@@ -22,6 +22,7 @@ MOST_HEADERS = 16 * 1024
 """Bytes of a request's header section, as lines."""
 
 NOT_HTTP = _refusal("400 Bad Request", "This is not an HTTP request.")
+NO_HOST = _refusal("400 Bad Request", "A request of HTTP/1.1 has one Host field, with the name of the host.")
 TOO_SLOW = _refusal("408 Request Timeout", "The request did not arrive in time. Send it again.")
 TARGET_TOO_LONG = _refusal("414 URI Too Long", f"A URL may have at most {LONGEST_TARGET:,} bytes.")
 HEADERS_TOO_LARGE = _refusal(

@@ -1,5 +1,6 @@
 """The pages a recipient sees: each answer is whole, and asks nothing of any other host."""
 
+import re
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, Response
 
 from ..domain.times import written_time
@@ -102,6 +103,14 @@ def moment(milliseconds: int) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(written_time(milliseconds), read)
 
 
+_HYPHENATED = re.compile(r"\w{1,12}-\w{1,6}")
+
+
+def unbroken(heading: str) -> Markup:
+    """A heading of ours in which no short word breaks at its hyphen: "opt-" at the end of a line reads as a mistake."""
+    return Markup(_HYPHENATED.sub(r'<span class="whole">\g<0></span>', escape(heading)))  # noqa: S704 - escaped
+
+
 class Pages:
     """Renders every page from templates compiled when it is made; no page needs storage, script or cookie.
 
@@ -114,6 +123,7 @@ class Pages:
         style = (folder / "page.css").read_text(encoding="utf-8")
         environment = template_environment(folder, style)
         environment.filters["moment"] = moment
+        environment.filters["unbroken"] = unbroken
         environment.globals["contact"] = read_contact(abuse_contact) if abuse_contact else None
         self._headers = page_headers(style)
         self._templates = {name: environment.get_template(f"{name}.html") for name in _PAGES}
