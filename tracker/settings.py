@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+PREFIX = "TRACKER_"
+"""What the names of all variables begin with."""
+
 
 class BadSetting(ValueError):
     """A setting cannot be used; the message names it and says what to write."""
@@ -109,11 +112,15 @@ _WINDOWS_S = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 _MOST_TIMES = 10**12
 
 
+def names() -> list[str]:
+    """The variable of each option, in their order."""
+    return [f"{PREFIX}{option.name.upper()}" for option in fields(Settings)]
+
+
 def from_environment(environment: Mapping[str, str] = os.environ, **given: object) -> Settings:
     """The settings of the environment; what is given here (and not None) goes first. Raises :class:`BadSetting`."""
     values: dict[str, object] = {}
-    for option in fields(Settings):
-        name = f"TRACKER_{option.name.upper()}"
+    for name, option in zip(names(), fields(Settings), strict=True):
         if name in environment:
             values[option.name] = _read(name, environment[name], option.type)
     values.update({name: value for name, value in given.items() if value is not None})

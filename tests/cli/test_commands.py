@@ -1,6 +1,7 @@
 """Every command says what it did, to people and to programs."""
 
 import asyncio
+import json
 import re
 import stat
 from collections.abc import Iterator
@@ -160,7 +161,7 @@ def test_wrong_use_is_explained(run: Run, folder: Path, arguments: tuple[str, ..
 @pytest.mark.parametrize("command", [("check",), ("key", "list"), ("key", "revoke", "00" * 8), ("rotate-keys",)])
 def test_look_makes_no_installation(run: Run, folder: Path, command: tuple[str, ...]) -> None:
     """A misspelt name is an error, not a new database with new keys."""
-    run(*command).failed_with("there is no database tracker.db", "TRACKER_DATABASE_URL")
+    run(*command).failed_with("there is no database tracker.db yet", "TRACKER_DATABASE_URL")
     assert list(folder.iterdir()) == []
 
 
@@ -195,6 +196,52 @@ def test_check_shows_the_settings_that_hold(run: Run, monkeypatch: pytest.Monkey
     assert re.search(r"^TRACKER_DRAIN_SECONDS +0$", text, re.MULTILINE)
     assert re.search(r"^TRACKER_SIGNING_KEY +-$", text, re.MULTILINE)
     assert "tracker.db and tracker.db.inbox can be served; signing keys: 1." in text
+
+
+def test_check_shows_the_settings_before_there_is_anything(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has just written them wants to see them; what is missing is said, and nothing is made."""
+    monkeypatch.setenv("TRACKER_BASE_URL", "https://t.example.com")
+    ran = run("check")
+    ran.failed_with("there is no database tracker.db yet")
+    assert re.search(r"^TRACKER_BASE_URL +https://t\.example\.com$", ran.out, re.MULTILINE)
+    programs = run("check", "--json")
+    assert (programs.status, programs.out.count("\n")) == (1, 1)
+    told = json.loads(programs.out)
+    assert told["settings"]["base_url"] == "https://t.example.com"
+    assert (told["ok"], told["signing_key"]) == (False, None)
+    assert "there is no database tracker.db yet" in told["problem"]
+    assert list(folder.iterdir()) == []
+
+
+MISSPELT = {
+    "TRACKER_BASEURL": "did you mean TRACKER_BASE_URL?",
+    "TRACKER_TRUSTED_PROXY": "did you mean TRACKER_TRUSTED_PROXIES?",
+    "TRACKER_METRIC_TOKEN": "did you mean TRACKER_METRICS_TOKEN?",
+    "TRACKER_XYZZY_QQQQQ": "tracker check lists all settings",
+}
+
+
+@pytest.mark.parametrize("command", [("check",), ("migrate",), ("account", "create", "Larkspur"), ("key", "list")])
+def test_misspelt_settings_are_named(run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]) -> None:
+    """On standard error, with what was probably meant and without the value; the command does what it does."""
+    run("migrate")
+    before = run(*command, "--json")
+    for name in MISSPELT:
+        monkeypatch.setenv(name, "a-secret-value")
+    ran = run(*command, "--json")
+    assert ran.status == before.status == 0
+    assert set(json.loads(ran.out)) == set(json.loads(before.out))
+    lines = sorted(f"Warning: {name} is no setting and is ignored: {hint}" for name, hint in MISSPELT.items())
+    assert ran.err.splitlines() == lines
+
+
+def test_variables_that_others_set_are_no_mistakes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service called "tracker" in Kubernetes sets some, and the commands for lists take a key."""
+    for name in ("TRACKER_SERVICE_HOST", "TRACKER_SERVICE_PORT_HTTP", "TRACKER_PORT_8000_TCP_ADDR", "TRACKER_API_KEY"):
+        monkeypatch.setenv(name, "x")
+    assert run("migrate").err == ""
 
 
 def test_check_shows_no_secret(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,17 +16,23 @@ from .installation import check, migrate
 from .keys import rotate_keys
 from .list_exports import export_list
 from .list_imports import import_list
+from .misspelt import misspelt
 from .serve import serve
 from .worker import worker
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="tracker")
-def tracker() -> None:
+@click.pass_context
+def tracker(context: click.Context) -> None:
     """Track opens, clicks and opt-outs of e-mail, whichever mailer sends it.
 
     Settings come from the environment: "tracker check" lists them all.
     """
+    # A server says it in its log, and its worker has the same environment.
+    if context.invoked_subcommand not in ("serve", "worker"):
+        for sentence in misspelt():
+            click.echo(f"Warning: {sentence}", err=True)
 
 
 for option in (account_list, account_show, account_set, account_confirm, account_limit):

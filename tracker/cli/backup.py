@@ -35,11 +35,8 @@ def backup(target: Path, with_keys: bool, force: bool, as_json: bool) -> None:
     """
     settings = from_environment()
     files = files_of(settings.database_url)
-    if with_keys and settings.secret_keys is not None:
-        raise click.ClickException(
-            "--with-keys puts in the key file, and the keys are in TRACKER_SECRET_KEYS instead: "
-            "leave it out, and keep the setting where you keep secrets"
-        )
+    if with_keys:
+        _refuse_keys_elsewhere(settings)
     with _stoppable("the backup"), Progress(quiet=as_json) as progress:
         written = back_up(
             files,
@@ -51,14 +48,18 @@ def backup(target: Path, with_keys: bool, force: bool, as_json: bool) -> None:
             tell=progress.tell,
         )
     manifest = written.manifest
-    content = {
-        "path": str(target),
-        "bytes": written.bytes,
-        "created_at": manifest.created_at,
-        "members": [msgspec.structs.asdict(member) for member in manifest.members],
-    }
+    members = [msgspec.structs.asdict(member) for member in manifest.members]
+    content = {"path": str(target), "bytes": written.bytes, "created_at": manifest.created_at, "members": members}
     sentence = f"Wrote {target} ({written.bytes:,} bytes): {files.main} as it was at {manifest.created_at}."
     show(content, f"{sentence}\n{_of_keys(settings, files, manifest)}", as_json=as_json)
+
+
+def _refuse_keys_elsewhere(settings: Settings) -> None:
+    if settings.secret_keys is not None:
+        raise click.ClickException(
+            "--with-keys puts in the key file, and the keys are in TRACKER_SECRET_KEYS instead: "
+            "leave it out, and keep the setting where you keep secrets"
+        )
 
 
 def _of_keys(settings: Settings, files: Files, manifest: Manifest) -> str:

@@ -5,7 +5,8 @@ from dataclasses import asdict, fields
 
 import click
 
-from ..settings import Settings, from_environment
+from ..settings import Settings, from_environment, names
+from .errors import EXPECTED
 from .opening import existing, prepared
 from .output import json_option, show, table
 
@@ -26,20 +27,28 @@ def migrate(as_json: bool) -> None:
 def check(as_json: bool) -> None:
     """Show the settings that hold, without secrets, and whether the installation can be served.
 
-    Creates nothing: "serve" and "account create" do.
+    Creates nothing: "serve" and "account create" do. The status is 1 where there is nothing to serve yet.
     """
     settings = from_environment()
-    files, done = asyncio.run(existing(settings))
     shown = _without_secrets(settings)
-    lines = [(f"TRACKER_{name.upper()}", "-" if value in (None, "") else str(value)) for name, value in shown.items()]
+    listed = table(("SETTING", "VALUE"), list(zip(names(), map(_written, shown.values()), strict=True)))
+    try:
+        files, done = asyncio.run(existing(settings))
+    except EXPECTED as error:
+        unknown: dict[str, object] = {"signing_keys": [], "signing_key": None, "ok": False, "problem": str(error)}
+        show({"settings": shown, **unknown}, listed, as_json=as_json)
+        raise
     numbers = sorted(done.keyring.fingerprints())
     sentence = (
-        f"{table(('SETTING', 'VALUE'), lines)}\n\n"
         f"{files.main} and {files.inbox} can be served; signing keys: {', '.join(map(str, numbers))}."
         f" Key {done.keyring.signing} signs."
     )
-    content = {"settings": shown, "signing_keys": numbers, "signing_key": done.keyring.signing, "ok": True}
-    show(content, sentence, as_json=as_json)
+    found = {"signing_keys": numbers, "signing_key": done.keyring.signing, "ok": True, "problem": None}
+    show({"settings": shown, **found}, f"{listed}\n\n{sentence}", as_json=as_json)
+
+
+def _written(value: object) -> str:
+    return "-" if value in (None, "") else str(value)
 
 
 def _without_secrets(settings: Settings) -> dict[str, object]:

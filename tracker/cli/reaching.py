@@ -22,7 +22,7 @@ from .child import serving
 from .listener import listening
 from .opening import opened
 
-_KEY_VARIABLE = "TRACKER_API_KEY"
+KEY_VARIABLE = "TRACKER_API_KEY"
 _KEY = re.compile(r"trk_[0-9a-f]{16}_[A-Za-z0-9_-]+")
 
 
@@ -56,13 +56,13 @@ async def reached(account: bytes | None, url: str | None, scope: str) -> AsyncIt
 
 
 def _elsewhere(url: str | None) -> Reached:
-    key = os.environ.get(_KEY_VARIABLE, "").strip()
+    key = os.environ.get(KEY_VARIABLE, "").strip()
     if url is None or not key:
         raise click.UsageError(
-            f"say whose list: --account ID for one of this installation, or --url with an API key in {_KEY_VARIABLE}"
+            f"say whose list: --account ID for one of this installation, or --url with an API key in {KEY_VARIABLE}"
         )
     if not _KEY.fullmatch(key):
-        raise click.ClickException(f"{_KEY_VARIABLE} holds no API key: they look like trk_0123456789abcdef_...")
+        raise click.ClickException(f"{KEY_VARIABLE} holds no API key: they look like trk_0123456789abcdef_...")
     return Reached(url, key, here=False)
 
 

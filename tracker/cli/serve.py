@@ -16,6 +16,7 @@ from ..storage.installation import Files, Prepared, files_of
 from ..storage.locks import FileLock, Locked
 from .listener import listening
 from .logs import start_logging
+from .misspelt import misspelt
 from .opening import prepared
 from .output import json_option, show
 from .server import run
@@ -78,5 +79,7 @@ def _introduce(settings: Settings, files: Files, done: Prepared, listener: socke
     shown = {"address": address, "base_url": settings.base_url, "database": str(files.main), "created": done.new}
     show(shown, sentence, as_json=as_json)
     sys.stdout.flush()
+    for warning in misspelt():
+        log.warning(warning)
     if not settings.base_url.startswith("https://"):
         log.warning("TRACKER_BASE_URL is not https: mail programs offer one-click unsubscribe over https only")

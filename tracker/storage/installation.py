@@ -144,7 +144,7 @@ def refuse_unusable(files: Files) -> None:
     _refuse_half_restored(files)
     if not files.main.exists():
         raise BadDatabase(
-            f"there is no database {files.main}: TRACKER_DATABASE_URL names it, and "
+            f"there is no database {files.main} yet: TRACKER_DATABASE_URL names it, and "
             "tracker serve or tracker account create makes it"
         )
 
