@@ -75,6 +75,17 @@ class Upload(NamedTuple):
     pieces: AsyncIterator[bytes]
 
 
+_ROW: Mapping[str, Any] = {
+    "email": "ada@example.com",
+    "reason": "unsubscribed",
+    "scope": "topic",
+    "topic": "offers",
+    "origin": "customer",
+    "note": "left the old list",
+    "created_at": "2026-11-22T10:00:00Z",
+}
+
+
 class UploadBody:
     """A list of up to 16 MiB, which is not read before the handler does."""
 
@@ -82,7 +93,7 @@ class UploadBody:
     required = True
     content: Mapping[str, Any] = dict.fromkeys(_KINDS, ImportedRow)
     parts: Sequence[Any] = ()
-    example = None
+    example = _ROW
 
     async def read(self, request: Request) -> Upload:
         """Raises ``Problem``: 415, and 413 for what says that it is larger; more of them come from the pieces."""
