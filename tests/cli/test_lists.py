@@ -307,10 +307,12 @@ class Busy(BaseHTTPRequestHandler):
 
     answers: Sequence[tuple[int, dict[str, str]]] = ()
     bodies: ClassVar[list[bytes]]
+    keys: ClassVar[list[str]]
 
     def do_POST(self) -> None:
         status, headers = self.answers[len(self.bodies)]
         self.bodies.append(self.rfile.read(int(self.headers["content-length"])))
+        self.keys.append(self.headers["idempotency-key"])
         answer = b'{"read": 1, "added": 1, "already": 0, "bad": 0, "errors": [], "errors_omitted": 0}'
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(answer))}.items():
@@ -328,6 +330,7 @@ def busy() -> Iterator[tuple[type[Busy], str]]:
 
     class Handler(Busy):
         bodies: ClassVar[list[bytes]] = []
+        keys: ClassVar[list[str]] = []
 
     with HTTPServer(("127.0.0.1", 0), Handler) as http:
         thread = Thread(target=http.serve_forever)
@@ -340,7 +343,7 @@ def busy() -> Iterator[tuple[type[Busy], str]]:
 def test_busy_server_is_asked_again(
     run: Run, busy: tuple[type[Busy], str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After as long as it says, with the same rows; not for ever."""
+    """After as long as it says, with the same rows under the same key; not for ever."""
     handler, url = busy
     waits: list[float] = []
 
@@ -350,13 +353,15 @@ def test_busy_server_is_asked_again(
     monkeypatch.setattr(list_client, "_wait", wait)
     monkeypatch.setenv("TRACKER_API_KEY", f"trk_{'0' * 16}_{'x' * 43}")
     (folder / "list.txt").write_text("ada@example.com\n")
-    handler.answers = [(429, {"Retry-After": "7"}), (503, {}), (200, {}), (429, {"Retry-After": "3600"})]
+    first = [(429, {"Retry-After": "7"}), (503, {}), (409, {"Retry-After": "1"}), (200, {})]
+    handler.answers = [*first, (429, {"Retry-After": "3600"})]
     assert run("import", "list.txt", "--url", url, "--json").json["added"] == 1
-    assert waits == [7.0, 1.0]
-    assert len(handler.bodies) == 3
-    assert len(set(handler.bodies)) == 1
+    assert waits == [7.0, 1.0, 2.0]
+    assert len(handler.bodies) == 4
+    assert len(set(handler.bodies)) == len(set(handler.keys)) == 1
     run("import", "list.txt", "--url", url, "--json").failed_with("it answers 429", "run the command again")
-    assert len(waits) == 2
+    assert len(waits) == 3
+    assert len(set(handler.keys)) == 2
 
 
 def test_without_a_server_one_is_started_for_the_time(run: Run, folder: Path) -> None:

@@ -125,6 +125,36 @@ async def test_each_call_is_carried_out_once(tmp_path: Path, kills: int) -> None
         await expect_a_good_end(server)
 
 
+async def test_import_is_told_truthfully(tmp_path: Path) -> None:
+    """A10.8: killed again and again between its slices, it goes on under its key, and no row is added or told twice."""
+    count = 3_000
+    body = "".join(f"{address_of(new_name('import'))}\n" for _ in range(count)).encode()
+    async with Server(tmp_path / "data") as server:
+        account = await server.create_account("north")
+        headers = {**account.authorization, "content-type": "text/csv", "idempotency-key": '"one list"'}
+
+        def added() -> int:
+            return int(rows_of(server.inbox, "select count(*) from suppressions")[0][0])
+
+        for _ in range(2):
+            before = added()
+            under_way = asyncio.create_task(server.ask("POST", "/v1/suppressions/import", headers=headers, body=body))
+            await until(lambda seen=before: added() > seen, within_s=30, what="another slice")  # type: ignore[misc]
+            server.kill()
+            with pytest.raises((NoAnswer, NotSent)):
+                await under_way
+            await server.start()
+        assert 0 < added() < count
+        first = await server.ask("POST", "/v1/suppressions/import", headers=headers, body=body)
+        again = await server.ask("POST", "/v1/suppressions/import", headers=headers, body=body)
+        told = {"read": count, "added": count, "already": 0, "bad": 0, "errors": [], "errors_omitted": 0}
+        assert (first.json(), first.headers.get("idempotent-replayed")) == (told, None)
+        assert (again.body, again.headers["idempotent-replayed"]) == (first.body, "true")
+        log = "select count(*), min(sequence), max(sequence) from suppression_changes"
+        assert rows_of(server.inbox, log) == [(count, 1, count)]
+        assert added() == count
+
+
 async def test_receipts_kept_apart_are_caught(tmp_path: Path) -> None:
     """A10.8's control: killed between a message and its receipt, a server makes the message again."""
     async with Server(tmp_path / "data", program=broken("keeps-receipts-apart")) as server:

@@ -2,13 +2,14 @@
 
 import asyncio
 import itertools
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
 
-from tests.web.serving import BASE_URL, EMAIL, Customer, Served, locked, problem_of, somebody
+from tests.web.serving import EMAIL, Customer, Served, locked, problem_of, somebody
 from tests.web.test_suppression_lifts import consent, opt_out
 from tests.web.test_suppression_rows import ROWS, search
 from tracker.app import App
@@ -30,11 +31,19 @@ def new_key() -> str:
 
 
 class Asked(NamedTuple):
-    """A call that has an effect; ``route`` is its path in the table."""
+    """A call that has an effect; ``route`` is its path in the table, ``body`` of JSON, or CSV as a text."""
 
     route: str
     path: str
     body: Any
+
+    @property
+    def content_type(self) -> str:
+        return "text/csv" if isinstance(self.body, str) else "application/json"
+
+    def content(self, **more: Any) -> bytes:
+        """The bytes of the body."""
+        return self.body.encode() if isinstance(self.body, str) else json.dumps({**self.body, **more}).encode()
 
 
 Ask = Callable[[Served, Customer], Awaitable[Asked]]
@@ -86,14 +95,23 @@ async def new_api_key(_: Served, __: Customer) -> Asked:
     return Asked("/v1/keys", "/v1/keys", {"name": "mailer", "scopes": ["messages"]})
 
 
+async def imported(_: Served, customer: Customer) -> Asked:
+    """Of several slices: new rows, one that stands, one twice and a bad line."""
+    standing = somebody()
+    await customer.api.post(ROWS, json={"email": standing, "reason": "manual"})
+    lines = [*(somebody() for _ in range(300)), standing, standing, "nobody"]
+    return Asked(f"{ROWS}/import", f"{ROWS}/import?reason=manual", "\n".join(lines))
+
+
 CALLS: Mapping[str, Ask] = {
     one.__name__: one
-    for one in (message, batch, empty_batch, sent, new_suppression, same_suppression, lift, new_api_key)
+    for one in (message, batch, empty_batch, sent, new_suppression, same_suppression, lift, new_api_key, imported)
 }
 
 
 async def post(customer: Customer, asked: Asked, key: str, **more: Any) -> httpx.Response:
-    return await customer.api.post(asked.path, json={**asked.body, **more}, headers={"Idempotency-Key": key})
+    headers = {"Idempotency-Key": key, "Content-Type": asked.content_type}
+    return await customer.api.post(asked.path, content=asked.content(**more), headers=headers)
 
 
 def stored(served: Served) -> list[Any]:
@@ -149,10 +167,8 @@ async def test_key_of_another_request_is_refused(standing: Served, resident: Cus
     asked, key = await ask(standing, resident), new_key()
     await post(resident, asked, key)
     after = stored(standing)
-    written = httpx.Request("POST", BASE_URL, json=asked.body).content
-    again = await resident.api.post(
-        asked.path, content=written + b" ", headers={"Idempotency-Key": key, "Content-Type": "application/json"}
-    )
+    headers = {"Idempotency-Key": key, "Content-Type": asked.content_type}
+    again = await resident.api.post(asked.path, content=asked.content() + b" ", headers=headers)
     assert (again.status_code, problem_of(again)) == (422, "idempotency-key-reused")
     assert stored(standing) == after
 

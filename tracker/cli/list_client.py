@@ -10,6 +10,7 @@ import httpx
 import msgspec
 
 from .. import __version__
+from ..domain.ids import new_id, written
 from ..web.suppression_imports import Report
 from .reaching import Reached
 
@@ -17,7 +18,8 @@ from .reaching import Reached
 _TIMEOUT = httpx.Timeout(300.0, connect=10.0)
 _PATIENCE_S = 120.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
-_LATER = (429, 502, 503, 504)
+_LATER = (409, 429, 502, 503, 504)
+"""Of them 409 says that the server is still at work on the call, since its connection broke before the answer."""
 
 
 class ListClient:
@@ -41,13 +43,14 @@ class ListClient:
         await self._client.__aexit__()
 
     async def add(self, rows: Sequence[bytes], reason: str) -> Report:
-        """Import these objects in JSON. The same ones may be sent again, so they are until they are answered."""
+        """Import these objects in JSON. They are sent until they are answered, under one key: so the answer counts
+        each row once, whatever happened on the way."""
         asked = self._client.build_request(
             "POST",
             "/v1/suppressions/import",
             params={"reason": reason},
             content=b"\n".join(rows),
-            headers={"Content-Type": "application/x-ndjson"},
+            headers={"Content-Type": "application/x-ndjson", "Idempotency-Key": written(new_id())},
         )
         async with self._answered(asked) as answer:
             return msgspec.json.decode(answer.content, type=Report)

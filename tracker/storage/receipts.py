@@ -49,6 +49,18 @@ def kept(receipt: Receipt | None) -> tuple[Change, ...]:
     return () if receipt is None else (Change(_SQL["insert_receipt"], [_row(receipt)], affects=1),)
 
 
+def kept_after(before: Receipt | None, receipt: Receipt | None) -> tuple[Change, ...]:
+    """As :func:`kept`, in the place of what the same call kept ``before``; ``Stale`` if that stands no more."""
+    if receipt is None or before is None:
+        return kept(receipt)
+    return (Change(_SQL["replace_receipt"], [{**_row(receipt), "before": before.made}], affects=1),)
+
+
+def forgotten(receipt: Receipt) -> Change:
+    """What frees the key of a receipt."""
+    return Change(_SQL["delete_receipt"], [_row(receipt)])
+
+
 def kept_if_new(receipt: Receipt | None) -> tuple[Change, ...]:
     """As :func:`kept`, for an effect that does no harm twice: the first receipt stands."""
     return () if receipt is None else (Change(_SQL["insert_receipt"], [_row(receipt)]),)

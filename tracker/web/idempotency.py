@@ -53,14 +53,25 @@ class Keyed:
 class Once:
     """What a handler needs to have its effect once: what an earlier call made, and the receipt of this one."""
 
-    def __init__(self, keyed: Keyed | None = None, earlier: Receipt | None = None) -> None:
+    def __init__(self, keyed: Keyed | None = None, fingerprint: bytes = b"", earlier: Receipt | None = None) -> None:
         self._keyed = keyed
+        self._fingerprint = fingerprint
         self._earlier = earlier
+        self._cut = False
 
     @property
     def repeated(self) -> bool:
         """Whether this was carried out before: then nothing is to be changed, and the answer is what it was."""
-        return self._earlier is not None
+        return self._earlier is not None and not self._cut
+
+    @property
+    def earlier(self) -> Receipt | None:
+        """What an earlier call kept."""
+        return self._earlier
+
+    def go_on(self) -> None:
+        """The earlier call was cut off half-way, and this one goes on: it is no repetition."""
+        self._cut = True
 
     def made(self, wanted: type[T]) -> T | None:
         """What the earlier call gave to :meth:`receipt`; None when there was none."""
@@ -77,7 +88,7 @@ class Once:
             account=self._keyed.account,
             route=self._keyed.route,
             key=self._keyed.key,
-            fingerprint=self._keyed.fingerprint,
+            fingerprint=self._fingerprint,
             made=msgspec.msgpack.encode(made),
             created_at=_now(),
         )
@@ -100,13 +111,16 @@ class Idempotency:
         if keyed is None or file is None:
             return await handler(Once())
         with self._alone(keyed):
-            receipts = self._receipts[file]
-            once = Once(keyed, await self._earlier(keyed, receipts))
+            # Of a body that only the handler reads there is nothing in it.
+            receipts, fingerprint = self._receipts[file], keyed.fingerprint
+            once = Once(keyed, fingerprint, await self._earlier(keyed, receipts))
             try:
                 response = await handler(once)
             except Problem as problem:
-                # A call that nobody waits for any more may have had its effect just now, and stand in our way.
-                if not once.repeated and await self._earlier(keyed, receipts) is not None:
+                # A call that nobody waits for any more may have had its effect just now, and stand in our way. What
+                # reads its body by itself cannot start over, and asks what stands with every transaction.
+                again = keyed.fingerprint == fingerprint and once.earlier is None
+                if again and await self._earlier(keyed, receipts) is not None:
                     raise Stale("the same call was carried out meanwhile") from problem
                 raise
         if once.repeated:
@@ -116,7 +130,7 @@ class Idempotency:
     async def _earlier(self, keyed: Keyed, receipts: Receipts) -> Receipt | None:
         found = await receipts.find(keyed.account, keyed.route, keyed.key, now=_now())
         if found is not None and found.fingerprint != keyed.fingerprint:
-            raise Problem("idempotency-key-reused", f"This {HEADER} was sent with another request: take a new one.")
+            raise reused()
         return found
 
     @contextmanager
@@ -133,6 +147,11 @@ class Idempotency:
             yield
         finally:
             self._under_way.discard(who)
+
+
+def reused() -> Problem:
+    """The problem of a key that another request came with."""
+    return Problem("idempotency-key-reused", f"This {HEADER} was sent with another request: take a new one.")
 
 
 def keyed_request(request: Request, account: bytes, route: str) -> Keyed | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,11 +12,13 @@ from starlette.responses import Response
 from ..domain.audit import AuditEntry
 from ..domain.csv_tables import NoHeader
 from ..domain.lines import BadLine, NotText
+from ..domain.receipts import Receipt
 from ..domain.suppressions import REASONS, Reason
 from ..storage.suppression_imports import MOST_ROWS, SuppressionImports
 from ..storage.suppression_rows import NewSuppression
 from .answers import json_answer
 from .bodies import KIB, MIB, check_length, read_pieces
+from .import_progress import ImportProgress, cut_evenly
 from .import_rows import CsvRows, ImportedRow, JsonRows, Judge, Rows
 from .operations import Answer, Call, Endpoint, Operation
 from .problems import Flaw, Problem, flawed, invalid
@@ -73,6 +75,17 @@ class Upload(NamedTuple):
     pieces: AsyncIterator[bytes]
 
 
+_ROW: Mapping[str, Any] = {
+    "email": "ada@example.com",
+    "reason": "unsubscribed",
+    "scope": "topic",
+    "topic": "offers",
+    "origin": "customer",
+    "note": "left the old list",
+    "created_at": "2026-11-22T10:00:00Z",
+}
+
+
 class UploadBody:
     """A list of up to 16 MiB, which is not read before the handler does."""
 
@@ -80,7 +93,7 @@ class UploadBody:
     required = True
     content: Mapping[str, Any] = dict.fromkeys(_KINDS, ImportedRow)
     parts: Sequence[Any] = ()
-    example = None
+    example = _ROW
 
     async def read(self, request: Request) -> Upload:
         """Raises ``Problem``: 415, and 413 for what says that it is larger; more of them come from the pieces."""
@@ -95,12 +108,13 @@ _IMPORT = Operation(
     method="POST",
     path="/v1/suppressions/import",
     scope="suppressions:write",
+    effect="inbox",
     audit="suppressions.imported",
     bulk=True,
     summary="Import suppressions",
     description="A table (text/csv) or an object a line (application/x-ndjson), in UTF-8: email or sha256, and reason, "
     "topic, note, created_at, origin. Bad lines are told and fail no other. What stands already stays as it is: the "
-    "same list may be imported again, and an export too.",
+    "same list may be imported again, and an export too. Cut off, it goes on under its Idempotency-Key.",
     query=ImportQuery,
     body=UploadBody(),
     answers=[
@@ -136,23 +150,40 @@ class SuppressionImportsApi:
 
     async def take_in(self, call: Call[ImportQuery, Upload]) -> Response:
         """200 with a report, whatever the lines hold; what was reported as added is on stable storage."""
-        upload, report = call.body, Report()
+        progress = ImportProgress(call.once)
+        judge = Judge(call.account, _reason(call.query.reason), progress.kept.at)
         # Of the whole import one entry, in the transaction of its first slice.
-        entries = iter([call.entry(None)])
-        judge = Judge(call.account, _reason(call.query.reason), time.time_ns() // 1_000_000)
+        entry = None if progress.begun else call.entry(None)
+        taking_in = _TakingIn(self._imports, self._turn, progress, entry)
         try:
-            async for data in upload.pieces:
-                await self._store(await asyncio.to_thread(_judged, judge, upload.rows, data), report, entries)
-            await self._store(await asyncio.to_thread(_judged, judge, upload.rows, None), report, entries)
+            async for piece in cut_evenly(call.body.pieces, _PIECE):
+                progress.read(piece)
+                await taking_in.take(await asyncio.to_thread(_judged, judge, call.body.rows, piece))
+            progress.end()
+            await taking_in.take(await asyncio.to_thread(_judged, judge, call.body.rows, None))
         except NotText as error:
+            await taking_in.forget()
             raise Problem("not-text", f"Of the body, {error}.", line=error.line) from None
         except NoHeader as error:
             raise flawed([Flaw("#", str(error))]) from None
-        return json_answer(report)
+        return json_answer(await taking_in.reported())
 
-    async def _store(
-        self, found: Iterable[NewSuppression | BadLine], report: Report, entries: Iterator[AuditEntry]
+
+class _TakingIn:
+    """One import: stores what the calls before it under the same key have not, and tells of all."""
+
+    def __init__(
+        self, imports: SuppressionImports, turn: asyncio.Lock, progress: ImportProgress, entry: AuditEntry | None
     ) -> None:
+        self._imports = imports
+        self._turn = turn
+        self._progress = progress
+        self._entry = entry
+        self._report = Report()
+        self._given = 0
+
+    async def take(self, found: Iterable[NewSuppression | BadLine]) -> None:
+        """The next lines, in their order."""
         rows: list[NewSuppression] = []
         flaws: list[BadLine] = []
         for one in found:
@@ -160,15 +191,38 @@ class SuppressionImportsApi:
                 flaws.append(one)
             else:
                 rows.append(one)
-        report.leave_out(flaws)
-        for start in range(0, len(rows), MOST_ROWS):
-            part = rows[start : start + MOST_ROWS]
+        self._report.leave_out(flaws)
+        stored = max(0, self._progress.kept.rows - self._given)
+        self._given += len(rows)
+        for start in range(stored, len(rows), MOST_ROWS):
             async with self._turn:
                 began = time.monotonic()
-                at = time.time_ns() // 1_000_000
-                report.take_in(len(part), await self._imports.add(part, next(entries, None), at=at))
+                await self._store(rows[start : start + MOST_ROWS])
                 # As long again: half of the time of the disk is for those who wait for an answer.
                 await asyncio.sleep(time.monotonic() - began)
+
+    async def reported(self) -> Report:
+        """What became of all lines; with a key from now on the same whenever it is asked again."""
+        if not self._progress.kept.whole:
+            await self._store([], whole=True)
+        self._report.take_in(self._given, self._progress.kept.added)
+        return self._report
+
+    async def forget(self) -> None:
+        """The list cannot be read to its end, which no other call is to be held to."""
+        if (receipt := self._progress.to_forget) is not None:
+            await self._imports.forget(receipt)
+
+    async def _store(self, rows: Sequence[NewSuppression], *, whole: bool = False) -> None:
+        progress = self._progress
+
+        def receipt(added: int) -> Receipt | None:
+            return progress.receipt_of(progress.next(len(rows), added, whole=whole))
+
+        entry, self._entry = (self._entry, None) if rows else (None, self._entry)
+        at = time.time_ns() // 1_000_000
+        added = await self._imports.add(rows, entry, at=at, before=progress.receipt, receipt=receipt)
+        progress.stored(progress.next(len(rows), added, whole=whole))
 
 
 def _judged(judge: Judge, rows: Rows, data: bytes | None) -> list[NewSuppression | BadLine]:

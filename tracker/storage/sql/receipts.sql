@@ -6,6 +6,11 @@ on conflict (account_id, route, key) do update
 set fingerprint = excluded.fingerprint, made = excluded.made, created_at = excluded.created_at
 where receipts.created_at <= :expired
 
+-- name: replace_receipt!
+-- By the next of a call of many transactions: what it kept with the last one must still stand.
+update receipts set fingerprint = :fingerprint, made = :made, created_at = :created_at
+where account_id = :account_id and route = :route and key = :key and made = :before
+
 -- name: receipt(account_id, route, key, expired)
 select account_id, route, key, fingerprint, made, created_at
 from receipts

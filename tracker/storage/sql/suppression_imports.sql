@@ -1,5 +1,5 @@
 -- name: insert_imported!
--- What stands already is left as it is: a person's own opt-out above all.
+-- Of new rows alone: should one stand by now, a person's own opt-out above all, it is left as it is.
 insert into suppressions
     (account_id, address_key, scope, topic, reason, origin, id, email, note, created_at)
 values
@@ -28,5 +28,7 @@ join suppressions p on p.account_id = d.account_id and p.id = d.suppression_id
 group by p.account_id
 on conflict (account_id) do update set sequence = suppression_counters.sequence + excluded.sequence
 
--- name: found(account_id, ids)
-select id from suppressions where account_id = :account_id and id in (:ids)
+-- name: standing(account_id, keys)
+select address_key, scope, topic, reason, origin
+from suppressions
+where account_id = :account_id and address_key in (:keys)
