@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,17 +18,21 @@ from typing import Any
 import msgspec
 
 from tracker import app
-from tracker.cli import main
+from tracker.cli import listener, main
+from tracker.cli.protocol import Protocol
 from tracker.domain.events import Entry
 from tracker.domain.receipts import Receipt
-from tracker.storage import backups, sqlite
+from tracker.domain.suppressions import Suppression
+from tracker.storage import backups, sqlite, suppression_rows
 from tracker.storage.installation import Files
 from tracker.storage.journal import Journal
 from tracker.storage.messages import Messages, NewMessage
 from tracker.storage.projections import Projection, Projections
 from tracker.storage.receipts import kept
 from tracker.storage.snapshots import Progress, Snapshot, snapshot
+from tracker.storage.suppression_changes import shown
 from tracker.storage.suppressions import Standing, Suppressions
+from tracker.web.suppression_exports import SuppressionExportsApi
 from tracker.workers.writer import EventWriter
 
 _LATER_S = 1.0
@@ -162,6 +166,49 @@ def forgives_failed_writes() -> None:
     Journal.append = append  # type: ignore[method-assign]
 
 
+def exports_in_one_read() -> None:
+    """An export is one statement, which is read on as fast as the client is."""
+
+    async def pieces(
+        self: SuppressionExportsApi, account: bytes, _which: object, _first: object, chosen: Any
+    ) -> AsyncIterator[bytes]:
+        yield chosen.head
+        sql = f"{suppression_rows._SQL['select_suppressions']} order by p.id desc"
+        database: Any = self._rows._database
+        async with database._reader() as reader, reader.execute(sql, {"account_id": account}) as cursor:
+            while rows := await cursor.fetchmany(500):
+                yield chosen.write([msgspec.convert(shown(dict(row)), Suppression) for row in rows])
+
+    SuppressionExportsApi._pieces = pieces  # type: ignore[method-assign, assignment]
+
+
+def exports_from_memory() -> None:
+    """All rows of an export are read before the first of them is sent."""
+
+    async def pieces(
+        self: SuppressionExportsApi, account: bytes, which: Any, _first: object, chosen: Any
+    ) -> AsyncIterator[bytes]:
+        rows = await self._rows.page(account, which, limit=1 << 30, beyond=None)
+        for start in range(0, len(rows), 500):
+            yield chosen.write(rows[start : start + 500])
+
+    SuppressionExportsApi._pieces = pieces  # type: ignore[method-assign, assignment]
+
+
+def waits_for_slow_readers() -> None:
+    """An answer may take as long to be read as its reader likes."""
+
+    def look(self: Protocol, answer_due: float) -> None:
+        self.due = answer_due + 60
+
+    Protocol._look_at_answer = look  # type: ignore[method-assign]
+
+
+def leaves_sending_to_the_system() -> None:
+    """The system keeps of an answer as much as it likes."""
+    listener._MOST_UNSENT = 1 << 30
+
+
 def waits_by_the_time_of_day() -> None:
     """Whoever waits looks at a clock that somebody may set."""
     time.monotonic = time.time
@@ -172,6 +219,10 @@ PROMISES = {
     "commits-without-a-sync": commits_without_a_sync,
     "forgives-failed-writes": forgives_failed_writes,
     "keeps-receipts-apart": keeps_receipts_apart,
+    "exports-from-memory": exports_from_memory,
+    "exports-in-one-read": exports_in_one_read,
+    "leaves-sending-to-the-system": leaves_sending_to_the_system,
+    "waits-for-slow-readers": waits_for_slow_readers,
     "copies-files": copies_files,
     "copies-main-first": copies_main_first,
     "copies-main-later": copies_main_later,

@@ -178,7 +178,7 @@ class Load:
         seed: int = 1,
     ) -> None:
         self._port = server.port
-        self._accounts = accounts
+        self.accounts = accounts
         self._ledger = ledger
         self._readers = readers
         self._leavers = leavers
@@ -190,7 +190,7 @@ class Load:
     async def __aenter__(self) -> Self:
         self._group = asyncio.TaskGroup()
         await self._group.__aenter__()
-        for account in self._accounts:
+        for account in self.accounts:
             self._start(partial(self._mail, account))
         for _ in range(self._readers):
             self._start(self._read)

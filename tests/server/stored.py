@@ -55,7 +55,7 @@ _NONE_OF_THESE = {
     """,
     "opt-outs without their event": """
         select hex(s.account_id), hex(s.message_id) from suppressions s
-        where not exists (
+        where s.origin = 'recipient' and not exists (
             select 1 from events e
             where e.account_id = s.account_id and e.message_id = s.message_id and e.type = 'unsubscribed'
         )

@@ -11,11 +11,18 @@ from ..settings import Settings
 BACKLOG = 2_048
 """Connections that wait to be accepted."""
 
+_MOST_UNSENT = 128 * 1024
+"""Bytes of an answer that the system takes before the client has room for them. It would take 4 MB: memory that no
+limit of ours sees, and that is emptied in steps of a megabyte, so that a slow reader could not be told from none."""
+
 
 @contextmanager
 def listening(settings: Settings, fd: int | None = None) -> Iterator[socket.socket]:
     """A socket that listens where the settings say. An address that is taken is an error that names it."""
     with _bound(settings) if fd is None else _handed_over(fd) as listener:
+        # Connections inherit it. Every system we know has it but Windows.
+        if (option := getattr(socket, "TCP_NOTSENT_LOWAT", None)) is not None:
+            listener.setsockopt(socket.IPPROTO_TCP, option, _MOST_UNSENT)
         yield listener
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import socket
+import struct
 from collections import deque
 from itertools import chain
 from typing import Any
@@ -28,6 +30,9 @@ _SLOWEST_BYTES_S = 16 * 1024
 
 _LINGER_S = 2
 """How long a refusal waits for the client to stop: closed on one that still sends, it would be lost."""
+
+_WITHOUT_LINGERING = struct.pack("ii", 1, 0)
+"""For ``SO_LINGER``: what is unsent is thrown away, and the client hears of it at once."""
 
 _SURELY_SHORT = 4 * 1024
 _MOST_UNFINISHED = LONGEST_TARGET + MOST_HEADERS + 1024
@@ -185,14 +190,19 @@ class Protocol(HttpToolsProtocol):
 
     def _look_at_answer(self, answer_due: float) -> None:
         if answer_due < self._connections.now:
-            self.transport.abort()
+            self._throw_away()
         self.due = answer_due
 
     def _look_at_closing(self) -> None:
         """Closing ends when the client has taken what was sent; so far it has not."""
         if self._stage == _END:
-            self.transport.abort()
+            self._throw_away()
         self._wait_for(_END, self._body_s)
+
+    def _throw_away(self) -> None:
+        """Hang up on one who does not read. The system would go on for hours, holding megabytes for each of them."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _WITHOUT_LINGERING)
+        self.transport.abort()
 
     def _look_at_body(self, now: float) -> None:
         self.due += self._uncredited / _SLOWEST_BYTES_S

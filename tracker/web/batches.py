@@ -15,9 +15,9 @@ from ..storage.messages import Messages, NewMessage
 from ..storage.suppressions import Standing, Suppressions
 from . import examples
 from .answers import json_content
-from .bodies import MIB, JsonBody
+from .bodies import MIB
 from .fields import Campaign, Metadata, Topic
-from .items import FEW_ENOUGH, read_item, shown_as, text_in
+from .items import FEW_ENOUGH, ItemsBody, read_item, shown_as, text_in
 from .links import MessageUrls
 from .messages import MessageOut, RecipientIn, TrackingIn, shown_message
 from .names import checked_name, external_id_flaw, metadata_flaws
@@ -78,9 +78,10 @@ _CREATE = Operation(
     summary="Make the links of many mails",
     description="What belongs to all of them is said once. No recipient fails the call; the accepted messages are "
     "stored in one transaction before the answer.",
-    body=JsonBody(
+    body=ItemsBody(
         BatchIn,
         16 * MIB,
+        items="recipients",
         parts=[BatchRecipientIn],
         example={"campaign": "spring-sale", "topic": "offers", "recipients": [{"email": "ada@example.com"}]},
     ),

@@ -69,9 +69,18 @@ async def read_json(request: Request, wanted: type[T], limit: int, media_types: 
 
     Raises ``Problem``: 413 above ``limit`` bytes, 415, 400 when it is no JSON, 422 when it does not fit.
     """
+    return decoded(await read_bytes(request, limit, media_types), wanted)
+
+
+async def read_bytes(request: Request, limit: int, media_types: Sequence[str]) -> bytes:
+    """The body as it came. Raises ``Problem``: 413 above ``limit`` bytes, 415, 400 when it ends early."""
     _check_type(request, media_types)
     check_length(request, limit)
-    body = await _read(request, limit)
+    return await _read(request, limit)
+
+
+def decoded(body: bytes, wanted: type[T]) -> T:
+    """What this JSON holds. Raises ``Problem``: 400 when it is none, 422 when it does not fit."""
     try:
         return msgspec.json.decode(body, type=wanted)
     except msgspec.ValidationError as error:

@@ -11,8 +11,8 @@ from ..domain.ids import BadId, Id, parse_id
 from ..domain.times import BadTime, Time, parse_time
 from ..storage.messages import Messages
 from .answers import json_content
-from .bodies import MIB, JsonBody
-from .items import FEW_ENOUGH, read_item, shown_as, text_in
+from .bodies import MIB
+from .items import FEW_ENOUGH, ItemsBody, read_item, shown_as, text_in
 from .operations import Answer, Call, Endpoint, Operation
 from .problems import Flaw
 
@@ -69,9 +69,10 @@ _CREATE = Operation(
     summary="Say when mails were sent",
     description="Optional. A message that was not made a moment before it is sent is judged better when its time is "
     "known. Said again, the last time holds. No item fails the call.",
-    body=JsonBody(
+    body=ItemsBody(
         SentIn,
         2 * MIB,
+        items="messages",
         parts=[SentMessageIn],
         example={"messages": [{"id": "01935f2e-7c11-7cc2-b0f5-5d9f8ac7a9d1", "sent_at": "2026-11-22T10:00:00Z"}]},
     ),

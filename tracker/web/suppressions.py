@@ -11,24 +11,24 @@ from ..domain.addresses import address_keys
 from ..domain.times import written_time
 from ..storage.suppressions import Standing, Suppressions
 from .answers import json_content
-from .bodies import MIB, JsonBody
+from .bodies import MIB
 from .fields import Topic
+from .items import FEW_ENOUGH, ItemsBody, read_item
 from .names import checked_name
 from .operations import Answer, Call, Endpoint, Operation
+from .problems import Flaw
 from .tallies import Tally
-
-_MOST_ADDRESSES = 10_000
 
 
 class CheckQuestion(msgspec.Struct, forbid_unknown_fields=True):
     """Addresses to be written to; what is no address is answered as such, and never fails the call."""
 
-    recipients: Annotated[list[Any], msgspec.Meta(max_length=_MOST_ADDRESSES, description="E-mail addresses.")]
+    recipients: Annotated[list[msgspec.Raw], FEW_ENOUGH, msgspec.Meta(description="E-mail addresses.")]
     topic: Topic | None = None
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """The answer about one address."""
+    """The answer about one address; ``recipient`` is null where what was given cannot be given back."""
 
     recipient: Any
     allowed: bool
@@ -53,7 +53,9 @@ _CHECK = Operation(
     summary="May these be written to?",
     description="Ask before each sending. An opt-out counts for every spelling of its address; with a topic, opt-outs "
     "from that topic count too. No item fails the call. When it cannot be told the answer is 503, and never “allowed”.",
-    body=JsonBody(CheckQuestion, 2 * MIB, example={"recipients": ["ada@example.com", "bob@example.com"]}),
+    body=ItemsBody(
+        CheckQuestion, 2 * MIB, items="recipients", example={"recipients": ["ada@example.com", "bob@example.com"]}
+    ),
     answers=[
         Answer(
             status=200,
@@ -92,12 +94,18 @@ class SuppressionsApi:
         account, question = call.account, call.body
         topic = checked_name("topic", question.topic) if question.topic is not None else None
         # Ten thousand hashes would keep every pixel waiting.
-        keys = await asyncio.to_thread(_keys, question.recipients, account.pepper)
+        recipients = await asyncio.to_thread(_given, question.recipients)
+        keys = await asyncio.to_thread(_keys, recipients, account.pepper)
         wanted = list({key for key in keys if key is not None})
         standings = await self._suppressions.matching(account.id, wanted, topic)
-        content = await asyncio.to_thread(_answer, question.recipients, keys, standings)
+        content = await asyncio.to_thread(_answer, recipients, keys, standings)
         self._tally.checked.update(_counts(keys, standings))
         return json_content(content)
+
+
+def _given(raws: Sequence[msgspec.Raw]) -> list[Any]:
+    given = (read_item(raw, object, f"#/recipients/{place}") for place, raw in enumerate(raws))
+    return [None if isinstance(one, Flaw) else one for one in given]
 
 
 def _keys(recipients: Sequence[Any], pepper: bytes) -> list[bytes | None]:
