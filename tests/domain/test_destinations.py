@@ -40,6 +40,8 @@ ACCEPTED = [
     ("https://@example.com/", "https://example.com/"),
     ("https://ex\u00adample.com/", "https://example.com/"),
     ("https://evil。com/", "https://evil.com/"),
+    ("https://ابج.example/", "https://xn--mgbcm.example/"),
+    ("https://क\u094d\u200dष.example/", "https://xn--11b2ezcw70k.example/"),
     ("https://ｅvil.com/", "https://evil.com/"),
     ("https://bücher.example/", "https://xn--bcher-kva.example/"),
     ("https://faß.example/", "https://xn--fa-hia.example/"),
@@ -115,6 +117,10 @@ BAD_HOSTS = [
     ("https://good.example:port/", "not a complete URL"),
     ("https://256.256.256.256/", "not a complete URL"),
     ("https://[::1/", "not a complete URL"),
+    ("https://ابج.example&/", "not a host that a browser would ask for"),
+    ("https://_%2eب/", "not a host that a browser would ask for"),
+    ("https://x\u094d\u200d\u200c/", "not a host that a browser would ask for"),
+    ("https://xn--!/", "not a host that a browser would ask for"),
 ]
 
 

@@ -93,10 +93,17 @@ MAILS = {
     ),
     "svg": (
         '<svg><clipPath id=a /><a xlink:href="https://x.example/no"><title><b></title>'
-        "<style><a href=«https://x.example/1»>"
+        "<style><a href=https://x.example/1></style><a href=«https://x.example/2»>"
         "</style></svg><svg/><style><a href=https://x.example/no></style>¶"
     ),
     "character data": '<p><![CDATA[ <a href="https://x.example/no" ]]> <a href="«https://x.example/»">x</a>¶',
+    "base": (
+        '<base href="https://b.example/c/"><a href="https:d">1</a><a href=HTTPS:/d>2</a><a href="d">3</a>'
+        '<a href="«https:\\\\x.example»">4</a><a href=«http://x.example»>5</a>¶'
+    ),
+    "base without a URL": '<base target=_blank><!-- <base href="/"> --><a href="«https:x.example»">1</a>¶',
+    "nul is a character": '<a href="\0https://x.example/no">1</a><a href="«https://x.example/\0»">2</a>¶',
+    "half an end tag": '<a href="«https://x.example/»">x</a>¶</',
     "tag without an end": '<a href="«https://x.example/»">x</a>¶<a href="https://x.example/no',
     "attribute without an end": "<a href='«https://x.example/»'>x</a>¶<a href='https://x.example/no> </body>",
     "comment without an end": '<a href="«https://x.example/»">x</a>¶<!-- <a href="https://x.example/no"></body>',
@@ -190,6 +197,16 @@ def test_last_number_is_that_of_the_token() -> None:
     rewritten = rewrite("<a href=http://x.example/><a href=http://x.example/>", first=65_535, pixel=None)
     assert rewritten.content == "<a href=https://t.example/c/65535.><a href=http://x.example/>"
     assert [link.why for link in rewritten.links] == [None, "too many links"]
+
+
+def test_what_a_base_makes_relative_is_left() -> None:
+    """Beside a base of the same scheme ``https:d`` is a page there, and no host."""
+    html = '<a href="HTTPS:\n/d"></a><a href="https:\\/x.example"></a><base href="https://b.example/">'
+    assert rewrite(html).links == (
+        Link(number=0, url="HTTPS:\n/d", tracked=False, why="relative to the base"),
+        Link(number=1, url="https://x.example/", tracked=True, why=None),
+    )
+    assert rewrite(f"<!--[if mso]>{html}<![endif]-->").links[0].why == "relative to the base"
 
 
 def test_link_that_cannot_be_signed_stays_and_the_mail_is_made() -> None:

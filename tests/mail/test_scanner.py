@@ -190,7 +190,8 @@ def test_first_of_two_attributes_counts() -> None:
         "a <!--[if mso]><!-- <![endif]--> b|",
         "</bodyx></ body>|</body",
         "a <|",
-        "a </|",
+        "a |</",
+        "a </>|",
     ],
 )
 def test_content_ends_where_something_can_still_be_seen(marked: str) -> None:

@@ -1,9 +1,11 @@
 """Where a click may lead: judged as a browser would when a link is made, and by one rule when it is read."""
 
 import re
+import unicodedata
 from functools import lru_cache
 
 import ada_url
+import idna
 
 LONGEST_DESTINATION = 2_048
 """Bytes of a destination once it is serialised."""
@@ -14,6 +16,9 @@ _AUTHORITY = re.compile(r"https?://[^/?#]*")
 
 # An IPv6 address stands in brackets; in anything else a colon would begin a port.
 _HOST = re.compile(r"[^\s/\\?#@:*]+|\[[0-9A-Fa-f:.]+\]")
+
+_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
+_JOINERS = "\u200c\u200d"
 
 _LONGEST_NAME = 253
 """Characters of a name that can be looked up (RFC 1035, section 2.3.4), without its final dot."""
@@ -37,12 +42,39 @@ def judge_destination(url: str) -> str:
         raise BadDestination("not a web link: only http and https can be tracked")
     if parsed.username or parsed.password:
         raise BadDestination("a URL with a user name or password is not tracked")
+    if not _holds_together(parsed.hostname):
+        raise BadDestination("not a host that a browser would ask for")
     destination: str = parsed.href
     if len(destination) > LONGEST_DESTINATION:
         raise BadDestination(f"longer than {LONGEST_DESTINATION:,} characters")
     if not leads_on(destination):
         raise BadDestination("not a URL that can be written in plain ASCII")
     return destination
+
+
+def _holds_together(host: str) -> bool:
+    """Whether the labels of a name may stand beside each other (RFC 5893, section 2) and joiners where they do.
+
+    Browsers refuse the others (UTS 46, CheckBidi and CheckJoiners); ada-url looks at each label alone.
+    """
+    if "xn--" not in host:
+        return True
+    try:
+        labels = [_read_label(label) for label in host.split(".") if label]
+        both_ways = any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in "".join(labels))
+        if both_ways and not all(idna.check_bidi(label, check_ltr=True) for label in labels):
+            return False
+        return all(_joins(label) for label in labels)
+    except ValueError:
+        return False
+
+
+def _read_label(label: str) -> str:
+    return label[4:].encode().decode("punycode") if label.startswith("xn--") else label
+
+
+def _joins(label: str) -> bool:
+    return all(idna.valid_contextj(label, place) for place, one in enumerate(label) if one in _JOINERS)
 
 
 def leads_on(destination: str) -> bool:

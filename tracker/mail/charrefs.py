@@ -13,7 +13,8 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def decode_attribute(value: str) -> str:
-    """The text of an attribute value (WHATWG HTML, 13.2.5.72 to 13.2.5.80)."""
+    """The text of an attribute value (WHATWG HTML, 13.2.5.36 to 13.2.5.38 and 13.2.5.72 to 13.2.5.80)."""
+    value = value.replace("\0", _REPLACEMENT)
     return _REFERENCE.sub(_decode, value) if "&" in value else value
 
 

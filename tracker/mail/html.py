@@ -18,12 +18,12 @@ def rewrite_html(html: str, *, track: Track, own: str, pixel: str | None, first:
     with its slash. Decode bytes of an unknown or ASCII-compatible charset as latin-1: it loses nothing.
     """
     found = scan(html)
-    judge = Judge(track=track, own=own)
+    judge = Judge(track=track, own=own, based=found.based)
     links: list[Link] = []
     edits: list[_Edit] = []
     for number, href in enumerate(found.hrefs, first):
         url = decode_attribute(html[href.start : href.end])
-        link, replacement = judge.judge(number, url, off=href.off)
+        link, replacement = judge.judge(number, url, off=href.off, doubtful=href.doubtful)
         links.append(link)
         if replacement is not None:
             edits.append((href.start, href.end, _write_value(replacement, href)))

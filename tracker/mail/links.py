@@ -10,6 +10,7 @@ from ..domain.links import LAST_LINK_NUMBER
 _AROUND = "".join(map(chr, range(0x21)))
 _INSIDE = str.maketrans("", "", "\t\n\r")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*+(?=:)")
+_COMPLETE = re.compile(r"https?:[/\\]{2}", re.IGNORECASE)
 _OWN = "own link"
 _WEB = frozenset({"http", "https"})
 _NOT_WEB = {"cid": "cid link", "mailto": "mailto link", "sms": "sms link", "tel": "tel link"}
@@ -64,14 +65,19 @@ class Rewritten:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """Judges the links of one mail; ``own`` is what our own links begin with."""
+    """Judges the links of one mail; ``own`` is what our own links begin with.
+
+    ``based``: a ``base`` of the mail says what its relative links are relative to.
+    """
 
     track: Track
     own: str
+    based: bool = False
 
-    def judge(self, number: int, url: str, *, off: bool = False) -> tuple[Link, str | None]:
+    def judge(self, number: int, url: str, *, off: bool = False, doubtful: bool = False) -> tuple[Link, str | None]:
         """The link as it is reported, and the href that replaces it, None if it stays."""
-        why = "data-tracker is off" if off else reason_to_leave(number, url, self.own)
+        why = "data-tracker is off" if off else "inside raw text" if doubtful else None
+        why = why or reason_to_leave(number, url, self.own, based=self.based)
         if why is not None:
             return _left(number, url, why), None
         try:
@@ -84,7 +90,7 @@ class Judge:
         return Link(number=number, url=tracked.destination, tracked=True, why=None), tracked.href
 
 
-def reason_to_leave(number: int, url: str, own: str) -> str | None:
+def reason_to_leave(number: int, url: str, own: str, *, based: bool = False) -> str | None:
     """Why a link is none to track, in words for the sender; None when it may be one."""
     seen = url.strip(_AROUND).translate(_INSIDE)
     if not seen:
@@ -96,6 +102,9 @@ def reason_to_leave(number: int, url: str, own: str) -> str | None:
     scheme = _SCHEME.match(seen)
     if scheme and scheme[0].lower() not in _WEB:
         return _NOT_WEB.get(scheme[0].lower(), "not a web link")
+    # "https:shop.example" names a host, and a page beside a base that begins with the same scheme.
+    if based and scheme and not _COMPLETE.match(seen):
+        return "relative to the base"
     if seen.startswith(own):
         return _OWN
     return "too many links" if number > LAST_LINK_NUMBER else None

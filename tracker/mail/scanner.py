@@ -18,11 +18,11 @@ _VALUE = rf"""(?:"[^"]*+"|'[^']*+'|(?=>)|{_BARE})"""
 # A quote that is never closed swallows the rest of the text: "=" must be followed by a value that ends.
 _ATTRIBUTE = rf"{_ATTRIBUTE_NAME}{_SPACE}*+(?:={_SPACE}*+{_VALUE}|(?!=))"
 _ATTRIBUTES = rf"(?:[\t\n\f\r /]*+{_ATTRIBUTE})*+"
-_NOT_MARKUP = r"[^<]++|<(?![A-Za-z!/?])|</(?=>|\Z)"
+_NOT_MARKUP = r"[^<]++|<(?![A-Za-z!/?])|</(?=>)"
 
 _LINKS = frozenset({"a", "area"})
 _RAW = ("iframe", "noembed", "noframes", "style", "textarea", "title", "xmp")
-_NOT_DULL = "|".join([*_LINKS, *_RAW, "body", "math", "plaintext", "script", "svg"])
+_NOT_DULL = "|".join([*_LINKS, *_RAW, "base", "body", "math", "plaintext", "script", "svg"])
 
 # Most of a mail is passed over in one match.
 _TEXT = re.compile(rf"(?>{_NOT_MARKUP})++")
@@ -68,21 +68,24 @@ _SCRIPT_STATES: dict[str | None, re.Pattern[str]] = {
 class Href:
     """Where the value of a link's ``href`` stands, without the ``quote`` around it (``"``, ``'`` or nothing).
 
-    ``off``: the sender wrote ``data-tracker="off"`` on the element.
+    ``off``: the sender wrote ``data-tracker="off"`` on the element. ``doubtful``: a browser may take it for text.
     """
 
     start: int
     end: int
     quote: str
     off: bool
+    doubtful: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """The links of a mail in order of appearance, and where its content ends."""
+    """The links of a mail in order of appearance, where its content ends, and whether a ``base`` says what they are
+    relative to."""
 
     hrefs: tuple[Href, ...]
     end: int
+    based: bool
 
 
 def scan(html: str) -> Scan:
@@ -94,7 +97,8 @@ def scan(html: str) -> Scan:
     """
     scanner = _Scanner(html, len(html))
     stopped = scanner.run(0)
-    return Scan(hrefs=tuple(scanner.hrefs), end=stopped if scanner.body is None else scanner.body)
+    end = stopped if scanner.body is None else scanner.body
+    return Scan(hrefs=tuple(scanner.hrefs), end=end, based=scanner.based)
 
 
 class _Scanner:
@@ -103,10 +107,12 @@ class _Scanner:
     def __init__(self, html: str, end: int, *, outlook: bool = False) -> None:
         self.hrefs: list[Href] = []
         self.body: int | None = None
+        self.based = False
         self._html = html
         self._end = end
         self._outlook = outlook
         self._foreign = ForeignContent()
+        self._doubted: str | None = None
 
     def run(self, at: int) -> int:
         """Reads from ``at``; gives the end, or the start of a construct that the text does not finish."""
@@ -138,6 +144,7 @@ class _Scanner:
             inside = _Scanner(html, end.start(), outlook=True)
             inside.run(condition.end())
             self.hrefs += inside.hrefs
+            self.based |= inside.based
         return end.end()
 
     def _declaration(self, at: int) -> int | None:
@@ -150,6 +157,8 @@ class _Scanner:
         name = tag["name"].lower()
         if name == "body":
             self.body = tag.start()
+        if name == self._doubted:
+            self._doubted = None
         self._foreign.close(name)
         return tag.end()
 
@@ -157,7 +166,12 @@ class _Scanner:
         name = tag["name"].lower()
         if name in _LINKS or (self._outlook and name.startswith("v:")):
             self._link(tag)
+        elif name == "base":
+            self.based |= "href" in _read_attributes(self._html, tag)
         if self._foreign.open(name, empty=tag["tail"].endswith("/")):
+            # Forgotten end tags let browsers read it as HTML, where what it holds is text.
+            if self._doubted is None and (name in _RAW_ENDS or name == "script"):
+                self._doubted = name
             return tag.end()
         return self._content(name, tag.end())
 
@@ -181,6 +195,7 @@ class _Scanner:
                 end=end,
                 quote=_QUOTES.get(href.lastgroup or "", ""),
                 off=off is not None and self._html[slice(*_value_span(off))].strip().lower() == "off",
+                doubtful=self._doubted is not None,
             )
         )
 
