@@ -4,11 +4,19 @@ import contextlib
 import socket
 import sys
 import tempfile
+import time
+from base64 import urlsafe_b64decode
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from tracker.domain.ids import parse_id
+from tracker.domain.links import ClickKey
+
 from .processes import answer, running, tracker
+
+_CAMPAIGNS = 5
+_BATCH = 10_000
 
 
 class Ours(NamedTuple):
@@ -22,20 +30,34 @@ class Ours(NamedTuple):
 
     def pixels(self, count: int) -> list[str]:
         """The paths of the pixels of this many new messages in five campaigns."""
-        return [self._pixel(number) for number in range(count)]
+        return [
+            urlsplit(str(message["open_url"])).path
+            for campaign in range(_CAMPAIGNS)
+            for first in range(campaign, count, _CAMPAIGNS * _BATCH)
+            for message in self._messages(campaign, range(first, count, _CAMPAIGNS)[:_BATCH])
+        ]
 
-    def _pixel(self, number: int) -> str:
-        wanted = {"campaign": f"campaign-{number % 5}", "recipient": {"email": f"reader{number}@example.com"}}
-        made: Any = answer(f"{self.origin}/v1/messages", wanted, self.key)
-        return urlsplit(str(made["open_url"])).path
+    def clicks(self, count: int, destination: str) -> list[str]:
+        """The paths of a link in each of this many new messages, signed as a customer's mailer signs them."""
+        given: Any = answer(f"{self.origin}/v1/link-key", key=self.key)
+        secret = urlsafe_b64decode(given["key"] + "=")
+        key = ClickKey(number=given["key_id"], account=bytes.fromhex(given["account"]), key=secret)
+        ids = [parse_id(message["id"]) for message in self._messages(0, range(count))]
+        return [f"/c/{key.sign_click(identifier, 1, destination)}" for identifier in ids]
+
+    def _messages(self, campaign: int, readers: range) -> list[Any]:
+        recipients = [{"email": f"reader{reader}@example.com"} for reader in readers]
+        wanted = {"campaign": f"campaign-{campaign}", "recipients": recipients}
+        made: Any = answer(f"{self.origin}/v1/messages/batch", wanted, self.key)
+        return list(made["data"])
 
 
-def started(stack: contextlib.ExitStack) -> Ours:
-    """A server in a folder of its own, until the stack is closed."""
-    folder, port = new_folder(stack), free_port()
+def started(stack: contextlib.ExitStack, folder: Path | None = None, **environment: str) -> Ours:
+    """A server in a folder of its own, or in an empty one that is given, until the stack is closed."""
+    folder, port = folder or new_folder(stack), free_port()
     origin = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "tracker", "serve", "--port", str(port)]
-    process = stack.enter_context(running(command, folder, f"{origin}/readyz", TRACKER_BASE_URL=origin))
+    process = stack.enter_context(running(command, folder, port, TRACKER_BASE_URL=origin, **environment))
     made: Any = tracker("account", "create", "Benchmark", folder=folder)
     return Ours(origin, made["api_key"], made["account"]["id"], process.pid, folder)
 
@@ -51,3 +73,12 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def drained(origin: str) -> None:
+    """Wait until the worker has made events of all that was recorded."""
+    while True:
+        state: Any = answer(f"{origin}/readyz")
+        if state["projector_lag_seconds"] == 0:
+            return
+        time.sleep(0.1)
