@@ -1,19 +1,24 @@
 """A Tracker of our own with one account, to be measured."""
 
 import contextlib
+import shutil
 import socket
 import sys
 import tempfile
 import time
 from base64 import urlsafe_b64decode
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+
+import msgspec
 
 from tracker.domain.ids import parse_id
 from tracker.domain.links import ClickKey
 
 from .processes import answer, running, tracker
+from .report import say
 
 _CAMPAIGNS = 5
 _BATCH = 10_000
@@ -53,13 +58,39 @@ class Ours(NamedTuple):
 
 
 def started(stack: contextlib.ExitStack, folder: Path | None = None, **environment: str) -> Ours:
-    """A server in a folder of its own, or in an empty one that is given, until the stack is closed."""
+    """A server in a folder of its own, or in one that is given, until the stack is closed."""
     folder, port = folder or new_folder(stack), free_port()
     origin = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "tracker", "serve", "--port", str(port)]
     process = stack.enter_context(running(command, folder, port, TRACKER_BASE_URL=origin, **environment))
-    made: Any = tracker("account", "create", "Benchmark", folder=folder)
+    made = _account(folder)
     return Ours(origin, made["api_key"], made["account"]["id"], process.pid, folder)
+
+
+def _account(folder: Path) -> Any:
+    """Its account and key, which a folder that is kept remembers."""
+    kept = folder / "account.json"
+    if not kept.exists():
+        kept.write_bytes(msgspec.json.encode(tracker("account", "create", "Benchmark", folder=folder)))
+    return msgspec.json.decode(kept.read_bytes())
+
+
+def filled(stack: contextlib.ExitStack, keep: Path | None, name: str, fill: Callable[[Ours], None]) -> Ours:
+    """A server whose database ``fill`` has filled; with a folder to keep it in, it is filled once and found again.
+
+    Nothing asks for anything while it is filled. What is half filled is begun anew.
+    """
+    folder = keep / name if keep is not None else new_folder(stack)
+    if folder.exists() and not (folder / "filled").exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "filled").exists():
+        began = time.perf_counter()
+        with contextlib.ExitStack() as filling:
+            fill(started(filling, folder))
+        (folder / "filled").touch()
+        say(f"{name}: filled in {time.perf_counter() - began:.0f} s")
+    return started(stack, folder)
 
 
 def new_folder(stack: contextlib.ExitStack) -> Path:

@@ -49,7 +49,7 @@ def main() -> None:
         Figure("CPU of the worker per event", statistics.median(costs), "us"),
     ]
     show(
-        f"the projector alone: median of {wanted.rounds} journals, {wanted.rows:,} hits of {wanted.messages:,} messages",
+        f"the projector alone: {wanted.rounds} journals of {wanted.rows:,} hits of {wanted.messages:,} messages",
         figures,
         as_json=wanted.json,
         rows=wanted.rows,
