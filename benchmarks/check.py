@@ -1,23 +1,24 @@
 """A check of 10,000 addresses against a million suppressions and against ten million, in turns; and pixels meanwhile.
 
-    python -m benchmarks.check [--rounds 9] [--small 1000000] [--large 10000000]
+    python -m benchmarks.check [--rounds 9] [--small 1000000] [--large 10000000] [--keep FOLDER]
 
 Times are those of whole calls over HTTP, body and answer included. One in a hundred of the addresses asked about is
 suppressed, and every answer is looked at. The pixels are loaded on 16 connections, first alone, then beside one client
-that asks without a pause.
+that asks without a pause. Ten million rows take minutes to make: with --keep they are made once.
 """
 
-import argparse
 import contextlib
 import sqlite3
 import statistics
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from .load import load
-from .ours import Ours, started
+from .ours import Ours, filled
 from .processes import answer
+from .report import Figure, arguments, at_most, show
 
 _ASKED = 10_000
 _SUPPRESSED = 100
@@ -36,30 +37,34 @@ from (select randomblob(16) as key from numbers) order by key
 
 def main() -> None:
     """Fill two installations, ask both in turns, and print the medians and their ratio."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--small", type=int, default=1_000_000, metavar="ROWS")
     parser.add_argument("--large", type=int, default=10_000_000, metavar="ROWS")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the filled databases here for the next time")
+    parser.add_argument("--only-fill", action="store_true", help="fill and keep the databases, and measure nothing")
     wanted = parser.parse_args()
     with contextlib.ExitStack() as stack:
-        small, large = (_filled(stack, rows) for rows in (wanted.small, wanted.large))
+        small, large = (_filled(stack, wanted.keep, rows) for rows in (wanted.small, wanted.large))
+        if wanted.only_fill:
+            return
         _check(small), _check(large)
         times = [(_check(small), _check(large)) for _ in range(wanted.rounds)]
-        _print(times, wanted.small, wanted.large)
-        _print_pixels(large)
+        figures = [*_of_checks(times, wanted.small, wanted.large), *_of_pixels(large)]
+    title = f"check of {_ASKED:,} addresses: median of {wanted.rounds} calls to each, in turns"
+    show(title, figures, as_json=wanted.json, rounds=wanted.rounds, small=wanted.small, large=wanted.large)
 
 
-def _filled(stack: contextlib.ExitStack, rows: int) -> Ours:
-    ours = started(stack)
-    began = time.perf_counter()
-    with contextlib.closing(sqlite3.connect(ours.folder / "tracker.db.inbox", isolation_level=None)) as inbox:
-        inbox.execute(_FILL, {"rows": rows, "account": bytes.fromhex(ours.account)})
-        inbox.execute("pragma wal_checkpoint(truncate)")
-    for number in range(_SUPPRESSED):
-        wanted = {"email": _email(number * _ASKED // _SUPPRESSED), "reason": "manual"}
-        answer(f"{ours.origin}/v1/suppressions", wanted, ours.key)
-    print(f"{rows:,} suppressions stored in {time.perf_counter() - began:.0f} s", flush=True)
-    return ours
+def _filled(stack: contextlib.ExitStack, keep: Path | None, rows: int) -> Ours:
+    def fill(ours: Ours) -> None:
+        with contextlib.closing(sqlite3.connect(ours.folder / "tracker.db.inbox", isolation_level=None)) as inbox:
+            inbox.execute(_FILL, {"rows": rows, "account": bytes.fromhex(ours.account)})
+            inbox.execute("pragma wal_checkpoint(truncate)")
+        for number in range(_SUPPRESSED):
+            wanted = {"email": _email(number * _ASKED // _SUPPRESSED), "reason": "manual"}
+            answer(f"{ours.origin}/v1/suppressions", wanted, ours.key)
+
+    return filled(stack, keep, f"suppressions-{rows}", fill)
 
 
 def _email(number: int) -> str:
@@ -79,17 +84,16 @@ def _check(ours: Ours) -> float:
     return took
 
 
-def _print(times: list[tuple[float, float]], small: int, large: int) -> None:
+def _of_checks(times: list[tuple[float, float]], small: int, large: int) -> list[Figure]:
     of_small, of_large = (statistics.median(column) for column in zip(*times, strict=True))
-    print(
-        f"\nmedian of {len(times)} calls each, {_ASKED:,} addresses, in turns:\n"
-        f"  against {small:>12,} suppressions   {of_small:6.1f} ms\n"
-        f"  against {large:>12,} suppressions   {of_large:6.1f} ms   (target <= 90)\n"
-        f"  ratio                               {of_large / of_small:6.2f} x    (target <= 2)"
-    )
+    return [
+        Figure(f"against {small:,} suppressions", of_small, "ms"),
+        Figure(f"against {large:,} suppressions", of_large, "ms", at_most(90)),
+        Figure("large against small", of_large / of_small, "x", at_most(2)),
+    ]
 
 
-def _print_pixels(ours: Ours) -> None:
+def _of_pixels(ours: Ours) -> list[Figure]:
     paths = ours.pixels(100)
     load(ours.origin, paths, ours.folder, seconds=2, connections=_CONNECTIONS)
     alone = load(ours.origin, paths, ours.folder, seconds=_SECONDS, connections=_CONNECTIONS)
@@ -99,13 +103,14 @@ def _print_pixels(ours: Ours) -> None:
     beside = load(ours.origin, paths, ours.folder, seconds=_SECONDS, connections=_CONNECTIONS)
     stop.set()
     asking.join()
-    print(
-        f"\npixels on {_CONNECTIONS} connections, the worker running:\n"
-        f"  alone              {alone.per_second:6.0f}/s   p50 {alone.p50_ms:5.1f} ms   p99 {alone.p99_ms:5.1f} ms\n"
-        f"  beside checks      {beside.per_second:6.0f}/s   p50 {beside.p50_ms:5.1f} ms   p99 {beside.p99_ms:5.1f} ms"
-        f"   ({len(asked)} checks, median {statistics.median(asked):.0f} ms)\n"
-        f"  answers other than 200   {alone.bad + beside.bad}"
-    )
+    return [
+        Figure("pixels alone", alone.per_second, "/s"),
+        Figure("pixels alone: p99", alone.p99_ms, "ms"),
+        Figure("pixels beside checks", beside.per_second, "/s"),
+        Figure("pixels beside checks: p99", beside.p99_ms, "ms", at_most(25)),
+        Figure("checks beside pixels", statistics.median(asked), "ms"),
+        Figure("pixels that failed", alone.bad + beside.bad),
+    ]
 
 
 def _keep_asking(ours: Ours, stop: threading.Event, asked: list[float]) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,26 +18,34 @@ _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager
-def running(command: list[str], folder: Path, ready: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A server in a folder of its own, from the moment ``ready`` (a URL) answers to its end by SIGTERM."""
+def running(command: list[str], folder: Path, port: int, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A server in a folder of its own, from the moment it listens on its port to its end by SIGTERM."""
     with (folder / "server.log").open("ab") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(_ROOT), **environment}
-        )
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=_environment(**environment))
     try:
-        _wait_for(ready, process, folder)
+        _wait_for(port, process, folder)
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(15)
 
 
+@contextlib.contextmanager
+def working(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The worker of an installation, without a server, until its standard input closes."""
+    command = [sys.executable, "-m", "tracker", "worker"]
+    with (folder / "worker.log").open("ab") as log:
+        worker = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stderr=log, env=_environment())
+    try:
+        yield worker
+    finally:
+        worker.communicate(timeout=30)
+
+
 def tracker(*arguments: str, folder: Path) -> object:
     """What a command of Tracker prints with ``--json``."""
     command = [sys.executable, "-m", "tracker", *arguments, "--json"]
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, check=True, env={**os.environ, "PYTHONPATH": str(_ROOT)}
-    )
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=True, env=_environment())
     return msgspec.json.decode(done.stdout)
 
 
@@ -67,12 +76,16 @@ def answer(url: str, body: object = None, key: str = "") -> object:
         return msgspec.json.decode(response.read())
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes], folder: Path, patience_s: float = 20) -> None:
+def _environment(**environment: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(_ROOT), **environment}
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], folder: Path, patience_s: float = 20) -> None:
     deadline = time.monotonic() + patience_s
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(url, timeout=2):
+            with socket.create_connection(("127.0.0.1", port), timeout=2):
                 return
         except OSError:
             time.sleep(0.05)
-    sys.exit(f"the server did not answer on {url}:\n{(folder / 'server.log').read_text()[-2000:]}")
+    sys.exit(f"the server did not listen on port {port}:\n{(folder / 'server.log').read_text()[-2000:]}")
