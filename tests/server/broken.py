@@ -199,7 +199,7 @@ def writes_in_spans() -> None:
             task.cancel()
 
     SQLite._transact = transact  # type: ignore[method-assign]
-    RequestResponseCycle.run_asgi = run_asgi  # type: ignore[method-assign]
+    RequestResponseCycle.run_asgi = run_asgi  # type: ignore[method-assign, assignment]
     Protocol.connection_lost = connection_lost  # type: ignore[method-assign]
 
 

@@ -1,5 +1,7 @@
 """A control group of the kernel with little memory: whoever takes more is killed."""
 
+import asyncio
+import contextlib
 import os
 import shlex
 import subprocess
@@ -10,9 +12,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.server.harness import until
-
 _V1, _V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+_LESS, _LESS_AFTER_S = 4 << 20, 0.1
 
 
 class LittleMemory(NamedTuple):
@@ -20,7 +21,6 @@ class LittleMemory(NamedTuple):
 
     folder: Path
     limit: str
-    swap: str
     kills: str
 
     def around(self, program: Sequence[str]) -> tuple[str, ...]:
@@ -34,8 +34,19 @@ class LittleMemory(NamedTuple):
         return next(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
 
     def allow(self, number: int) -> None:
-        """Set the limit, in bytes; what lies above it is taken back, or somebody is killed."""
+        """Set the limit, in bytes. Raises ``OSError`` where so much is in use that the kernel will not."""
         (self.folder / self.limit).write_text(str(number))
+
+    async def until_one_is_killed(self, most: int) -> None:
+        """Leave less and less memory until the kernel kills somebody, and then as much as before."""
+        allowed, before = most, self.killed()
+        while self.killed() == before:
+            assert allowed > 0, "nobody was killed, with no memory left"
+            with contextlib.suppress(OSError):
+                self.allow(allowed)
+            await asyncio.sleep(_LESS_AFTER_S)
+            allowed -= _LESS
+        self.allow(most)
 
 
 @contextmanager
@@ -43,9 +54,9 @@ def little_memory(number: int) -> Iterator[LittleMemory]:
     """A group that may use so many bytes, files it has read included. Skips the test where none can be made."""
     name = f"tracker-{os.getpid()}-{os.urandom(4).hex()}"
     if (_V1 / "memory.limit_in_bytes").exists():
-        group = LittleMemory(_V1 / name, "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.oom_control")
+        group = LittleMemory(_V1 / name, "memory.limit_in_bytes", "memory.oom_control")
     else:
-        group = LittleMemory(_V2 / name, "memory.max", "memory.swap.max", "memory.events")
+        group = LittleMemory(_V2 / name, "memory.max", "memory.events")
     try:
         group.folder.mkdir()
         group.allow(number)
@@ -62,9 +73,3 @@ def little_memory(number: int) -> Iterator[LittleMemory]:
             ["sh", "-c", f"for i in $(seq 50); do rmdir {group.folder} 2>/dev/null && exit; sleep 0.1; done; exit 1"],
             check=True,
         )
-
-
-async def next_kill(group: LittleMemory, *, within_s: float) -> None:
-    """Wait until the kernel has killed one more."""
-    before = group.killed()
-    await until(lambda: group.killed() > before, within_s=within_s, what="a kill for memory")

@@ -66,21 +66,16 @@ _NONE_OF_THESE = {
         select hex(account_id), id, type from journal where id > (select mark from projection)
     """,
     "opt-outs without their event": """
-        select hex(s.account_id), hex(s.message_id) from suppressions s
-        where s.message_id is not null and not exists (
-            select 1 from events e
-            where e.account_id = s.account_id and e.message_id = s.message_id and e.type = 'unsubscribed'
-        )
+        select hex(account_id), hex(message_id) from suppressions where message_id is not null
+        except
+        select hex(account_id), hex(message_id) from events where type = 'unsubscribed'
     """,
     "events of opt-outs without their suppression": """
-        select hex(e.account_id), hex(e.message_id) from events e
-        where e.type = 'unsubscribed' and not exists (
-            select 1 from suppressions s where s.account_id = e.account_id and s.message_id = e.message_id
-        ) and not exists (
-            select 1 from events later
-            where later.account_id = e.account_id and later.message_id = e.message_id
-                and later.type = 'resubscribed' and later.sequence > e.sequence
-        )
+        select hex(account_id), hex(message_id) from events
+        where type in ('unsubscribed', 'resubscribed') group by account_id, message_id
+        having max(iif(type = 'unsubscribed', sequence, 0)) > max(iif(type = 'resubscribed', sequence, 0))
+        except
+        select hex(account_id), hex(message_id) from suppressions
     """,
     "a log of suppressions with holes": """
         select hex(account_id), counted, count(sequence), min(sequence), max(sequence)
