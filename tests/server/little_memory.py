@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 _V1, _V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
-_LESS, _LESS_AFTER_S = 4 << 20, 0.1
+_LESS, _LESS_AFTER_S = 8 << 20, 0.1
 
 
 class LittleMemory(NamedTuple):

@@ -18,7 +18,7 @@ from tests.server.test_kill import projecting
 pytestmark = [pytest.mark.fault, pytest.mark.anyio]
 
 _MEMORY = 256 << 20
-_BATCH = 3_000
+_BATCH = 1_000
 
 
 @asynccontextmanager
@@ -78,6 +78,7 @@ async def test_nothing_acknowledged_is_lost_when_memory_runs_out(tmp_path: Path,
             await expect_a_good_end(server)
 
 
+@pytest.mark.long
 async def test_answering_before_the_commit_is_caught_when_memory_runs_out(tmp_path: Path) -> None:
     """F26's control."""
     ledger = Ledger()
