@@ -9,13 +9,14 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from tracker import app
 from tracker.cli import listener, main
@@ -30,6 +31,7 @@ from tracker.storage.messages import Messages, NewMessage
 from tracker.storage.projections import Projection, Projections
 from tracker.storage.receipts import kept
 from tracker.storage.snapshots import Progress, Snapshot, snapshot
+from tracker.storage.sqlite import SQLite
 from tracker.storage.suppression_changes import shown
 from tracker.storage.suppressions import Standing, Suppressions
 from tracker.web.suppression_exports import SuppressionExportsApi
@@ -214,6 +216,39 @@ def waits_by_the_time_of_day() -> None:
     time.monotonic = time.time
 
 
+def writes_in_spans() -> None:
+    """A transaction is begun, worked on and ended by the request, which ends when its client hangs up."""
+    turns: dict[SQLite, asyncio.Lock] = {}
+
+    async def transact(self: SQLite, work: Callable[[], Any]) -> Any:
+        async with turns.setdefault(self, asyncio.Lock()):
+            await self._in_turn(lambda: self._writer.execute("begin immediate"))
+            await asyncio.sleep(0.01)
+            result = await self._in_turn(work)
+            await self._in_turn(lambda: self._writer.execute("commit"))
+        return result
+
+    tasks: dict[RequestResponseCycle, asyncio.Task[Any] | None] = {}
+    run, lost = RequestResponseCycle.run_asgi, Protocol.connection_lost
+
+    async def run_asgi(self: RequestResponseCycle, application: Any) -> None:
+        tasks[self] = asyncio.current_task()
+        try:
+            await run(self, application)
+        finally:
+            del tasks[self]
+
+    def connection_lost(self: Protocol, exc: Exception | None) -> None:
+        lost(self, exc)
+        task = tasks.get(self.cycle)
+        if task is not None:
+            task.cancel()
+
+    SQLite._transact = transact  # type: ignore[method-assign]
+    RequestResponseCycle.run_asgi = run_asgi  # type: ignore[method-assign, assignment]
+    Protocol.connection_lost = connection_lost  # type: ignore[method-assign]
+
+
 PROMISES = {
     "answers-before-the-commit": answers_before_the_commit,
     "commits-without-a-sync": commits_without_a_sync,
@@ -231,6 +266,7 @@ PROMISES = {
     "remembers-checks": remembers_checks,
     "waits-by-the-time-of-day": waits_by_the_time_of_day,
     "writes-in-place": writes_in_place,
+    "writes-in-spans": writes_in_spans,
 }
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """What the tests of real processes stand on."""
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,3 +32,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"cannot mount a small disk to fill, which needs root: {mounted.stderr.decode().strip()}")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def as_others() -> tuple[str, ...]:
+    """What to put before a command so that it may write only what it is allowed to: root may write everywhere."""
+    if os.geteuid() != 0:
+        return ()
+    prefix = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+    if shutil.which(prefix[0]) is None or subprocess.run((*prefix, "true"), capture_output=True).returncode != 0:
+        pytest.skip("root may write everywhere, and setpriv cannot take that right away here")
+    return prefix

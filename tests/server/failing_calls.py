@@ -11,12 +11,12 @@ from tests.server.recording import need_strace
 
 
 @asynccontextmanager
-async def failing(process: int, call: str, *files: Path) -> AsyncIterator[None]:
-    """As long as it is entered, every ``call`` of the process on these files is refused with an input/output error."""
+async def failing(process: int, call: str, *files: Path, error: str = "EIO") -> AsyncIterator[None]:
+    """As long as it is entered, every ``call`` of the process on these files is refused with this error."""
     need_strace()
     noise = files[0].parent.with_name(f"strace-{process}-{os.urandom(4).hex()}.out")
     on_files = [part for file in files for part in ("-P", str(file))]
-    inject = ("-e", f"trace={call}", "-e", f"inject={call}:error=EIO")
+    inject = ("-e", f"trace={call}", "-e", f"inject={call}:error={error}")
     with noise.open("wb") as output:
         command = ("strace", "-f", "-p", str(process), *on_files, *inject)
         tracer = await asyncio.create_subprocess_exec(*command, stderr=output)

@@ -5,10 +5,10 @@ import itertools
 import json
 import random
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from tests.server.harness import Account, Server
@@ -20,7 +20,7 @@ _BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128
 _MAIL = '<html><body><p>Hello <a href="https://shop.example.com/?a=1&amp;b=2#top">see</a></p></body></html>'
 _LATER_S = 0.02
 """A moment's rest for whoever finds nobody there, or nothing to do: the server needs the processor more."""
-_MOST_CHECKED = 10_000
+_MOST_CHECKED = _MOST_IN_A_BATCH = 10_000
 _GLANCE_S = 0.001
 _STALLED_S = 60.0
 
@@ -73,11 +73,15 @@ def mail_in(account: Account, name: str, answer: Answer) -> Mail:
     made = answer.json()
     click = re.search(r'href="([^"]*/c/[^"]*)"', made["html"])
     assert click is not None, made["html"]
+    return _mail_of(account, name, made, click[1])
+
+
+def _mail_of(account: Account, name: str, made: Mapping[str, Any], click_url: str = "") -> Mail:
     return Mail(
         account=account,
         name=name,
         open_path=urlsplit(made["open_url"]).path,
-        click_path=urlsplit(click[1]).path,
+        click_path=urlsplit(click_url).path,
         unsubscribe_path=urlsplit(made["unsubscribe_url"]).path,
     )
 
@@ -101,6 +105,22 @@ class Client:
         headers, body = message_request(account, name)
         answer = await self._do(Deed(account.id, "message", name), "POST", "/v1/messages", headers, body)
         return mail_in(account, name, answer) if answer is not None and answer.status == 201 else None
+
+    async def make_batch(self, account: Account, number: int) -> list[Mail]:
+        """New messages in one call; none when it was not answered with them."""
+        deeds = [Deed(account.id, "message", new_name("message")) for _ in range(number)]
+        for deed in deeds:
+            self._ledger.send(deed)
+        recipients = [{"email": address_of(deed.name), "external_id": deed.name} for deed in deeds]
+        body = json.dumps({"campaign": "spring-sale", "recipients": recipients}).encode()
+        answer = await self._asked("POST", "/v1/messages/batch", account.authorization, body)
+        if answer is None:
+            return []
+        for deed in deeds:
+            self._ledger.answered(deed, answer.status, answer.took_s)
+        if answer.status != 200:
+            return []
+        return [_mail_of(account, deed.name, made) for deed, made in zip(deeds, answer.json()["data"], strict=True)]
 
     async def open(self, mail: Mail) -> Answer | None:
         """The picture is shown."""
@@ -133,6 +153,13 @@ class Client:
 
     async def _do(self, deed: Deed, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer | None:
         self._ledger.send(deed)
+        answer = await self._asked(method, path, headers, body)
+        if answer is not None:
+            self._ledger.answered(deed, answer.status, answer.took_s)
+        return answer
+
+    async def _asked(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer | None:
+        """Whoever finds nobody there, or no storage, rests a moment."""
         try:
             answer = await self._connection.ask(method, path, headers=headers, body=body)
         except NotSent:
@@ -141,7 +168,6 @@ class Client:
         except NoAnswer:
             self._ledger.unanswered()
             return None
-        self._ledger.answered(deed, answer.status, answer.took_s)
         if answer.status == 503:
             await asyncio.sleep(_LATER_S)
         return answer
@@ -162,6 +188,17 @@ async def make_mails(server: Server, account: Account, ledger: Ledger, number: i
         for _ in range(4):
             group.create_task(make())
     return mails[:number]
+
+
+async def batch_of_mails(server: Server, account: Account, ledger: Ledger, number: int) -> list[Mail]:
+    """So many messages without a content, of which nothing can be clicked."""
+    mails: list[Mail] = []
+    async with Client(server.port, ledger) as client:
+        while len(mails) < number:
+            made = await client.make_batch(account, min(_MOST_IN_A_BATCH, number - len(mails)))
+            assert made, ledger.answers
+            mails += made
+    return mails
 
 
 class Load:

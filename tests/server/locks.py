@@ -7,9 +7,12 @@ from pathlib import Path
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Another process, this one, has begun to write to the file and does not end."""
-    with closing(sqlite3.connect(file, isolation_level=None, timeout=30)) as other:
+def locked(file: Path, *, patience_s: float = 30) -> Iterator[None]:
+    """Another process, this one, has begun to write to the file and does not end.
+
+    Raises ``sqlite3.OperationalError`` when nobody lets it write for so long.
+    """
+    with closing(sqlite3.connect(file, isolation_level=None, timeout=patience_s)) as other:
         other.execute("begin immediate")
         yield
         other.execute("rollback")

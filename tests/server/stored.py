@@ -53,18 +53,49 @@ _NONE_OF_THESE = {
         from campaigns c left join messages m on m.account_id = c.account_id and m.campaign = c.name
         group by c.account_id, c.name having c.messages <> count(m.id)
     """,
+    "messages of topics that a recount does not give": """
+        select hex(t.account_id), t.name, t.messages, count(m.id)
+        from topics t left join messages m on m.account_id = t.account_id and m.topic = t.name
+        group by t.account_id, t.name having t.messages <> count(m.id)
+    """,
+    "a number of all events that a recount does not give": """
+        select * from (select (select events from projection) as counted, (select count(*) from events) as recounted)
+        where counted <> recounted
+    """,
+    "rows of the journal that are not projected": """
+        select hex(account_id), id, type from journal where id > (select mark from projection)
+    """,
     "opt-outs without their event": """
-        select hex(s.account_id), hex(s.message_id) from suppressions s
-        where s.origin = 'recipient' and not exists (
-            select 1 from events e
-            where e.account_id = s.account_id and e.message_id = s.message_id and e.type = 'unsubscribed'
-        )
+        select hex(account_id), hex(message_id) from suppressions where message_id is not null
+        except
+        select hex(account_id), hex(message_id) from events where type = 'unsubscribed'
     """,
     "events of opt-outs without their suppression": """
-        select hex(e.account_id), hex(e.message_id) from events e
-        where e.type = 'unsubscribed' and not exists (
-            select 1 from suppressions s where s.account_id = e.account_id and s.message_id = e.message_id
+        select hex(account_id), hex(message_id) from events
+        where type in ('unsubscribed', 'resubscribed') group by account_id, message_id
+        having max(iif(type = 'unsubscribed', sequence, 0)) > max(iif(type = 'resubscribed', sequence, 0))
+        except
+        select hex(account_id), hex(message_id) from suppressions
+    """,
+    "a log of suppressions with holes": """
+        select hex(account_id), counted, count(sequence), min(sequence), max(sequence)
+        from (
+            select c.account_id, c.sequence as counted, l.sequence
+            from suppression_counters c left join suppression_changes l on l.account_id = c.account_id
         )
+        group by account_id, counted
+        having counted <> count(sequence) or min(sequence) <> 1 or max(sequence) <> counted
+    """,
+    "suppressions that their log does not give": """
+        with logged as (
+            select account_id, suppression_id from suppression_changes
+            group by account_id, suppression_id having sum(iif(change = 'added', 1, -1)) <> 0
+        ), kept as (
+            select account_id, id from suppressions
+        )
+        select 'logged', * from (select * from logged except select * from kept)
+        union all
+        select 'kept', * from (select * from kept except select * from logged)
     """,
     "journal rows set aside": """
         select hex(account_id), journal_key, type, error from refused

@@ -33,16 +33,19 @@ def degraded(state: dict[str, Any]) -> bool:
     return bool(state["status"] == "degraded")
 
 
-@pytest.mark.parametrize("call", ["fdatasync", "pwrite64"])
-async def test_nothing_is_promised_after_a_failed_write(tmp_path: Path, call: str) -> None:
-    """F04: pixel and opt-out 503 until a restart, also when the disk is well again; links 302; nothing lost."""
+@pytest.mark.parametrize(("call", "error"), [("fdatasync", "EIO"), ("pwrite64", "EIO"), ("pwrite64", "EROFS")])
+async def test_nothing_is_promised_after_a_failed_write(tmp_path: Path, call: str, error: str) -> None:
+    """F04, F06: pixel and opt-out 503 until a restart, also when the disk is well again; links 302; nothing lost.
+
+    A file system that finds itself damaged turns read-only in the middle of everything, which is ``EROFS``.
+    """
     ledger = Ledger()
     async with Server(tmp_path / "data") as server, Client(server.port, ledger) as reader:
         account = await server.create_account("north")
         mail, other = await make_mails(server, account, ledger, 2)
         async with Load(server, [account], ledger) as load:
             await load.grows(by=200)
-            async with failing(server.pid, call, *logs_of(server.inbox)):
+            async with failing(server.pid, call, *logs_of(server.inbox), error=error):
                 noticed_s = await server.health_when(degraded, within_s=5)
                 before = Counter(ledger.answers)
                 await expect_led_on(server, reader, mail)

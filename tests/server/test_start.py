@@ -1,6 +1,5 @@
 """A file that cannot be used at start: one sentence that names it, and status 1."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -37,17 +36,6 @@ def installation(tmp_path: Path) -> Path:
     command = (*TRACKER, "account", "create", "north")
     subprocess.run(command, cwd=folder, env=environment({}), capture_output=True, check=True)
     return folder
-
-
-@pytest.fixture
-def as_others() -> tuple[str, ...]:
-    """What to put before a command so that it may write only what it is allowed to: root may write everywhere."""
-    if os.geteuid() != 0:
-        return ()
-    prefix = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
-    if shutil.which(prefix[0]) is None or subprocess.run((*prefix, "true"), capture_output=True).returncode != 0:
-        pytest.skip("root may write everywhere, and setpriv cannot take that right away here")
-    return prefix
 
 
 def directory(file: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tracker.storage.database import BadDatabase
 from tracker.storage.locks import FileLock, Locked
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +33,13 @@ def test_lock_is_held_by_one(tmp_path: Path) -> None:
         assert len(list(handles.iterdir())) == before
     with FileLock(path):
         pass
+
+
+def test_lock_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """The sentence is for an operator: what cannot be written, and why."""
+    path = tmp_path / "missing" / "lock"
+    with pytest.raises(BadDatabase, match=f"^cannot write {path} .*: No such file"), FileLock(path):
+        pytest.fail("entered")
 
 
 def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:

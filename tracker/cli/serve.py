@@ -6,14 +6,14 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import click
 
 from ..app import create_app
 from ..settings import Settings, from_environment
 from ..storage.installation import Files, Prepared, files_of
-from ..storage.locks import FileLock, Locked
+from ..storage.locks import FileLock
 from .listener import listening
 from .logs import start_logging
 from .misspelt import misspelt
@@ -51,13 +51,7 @@ def _only_server(files: Files) -> Iterator[None]:
     if not files.main.parent.is_dir():
         raise click.ClickException(f"the folder of the database {files.main} does not exist: make it first")
     held = f"{files.main} is served by another process already: one server at a time works on an SQLite file"
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(FileLock(files.server_lock, held))
-        except Locked:
-            raise
-        except OSError as error:
-            raise click.ClickException(f"cannot write beside the database {files.main}: {error}") from None
+    with FileLock(files.server_lock, held):
         yield
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from .database import BadDatabase
+
 
 class Locked(BlockingIOError):
     """Another process holds this lock."""
@@ -23,8 +25,13 @@ class FileLock:
         self._held_means = held_means or f"{path} is locked by another process"
 
     def __enter__(self) -> Self:
-        """Raises :class:`Locked` at once when another process holds it."""
-        self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Raises :class:`Locked` at once when another process holds it, and ``BadDatabase`` where it cannot be made."""
+        try:
+            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise BadDatabase(
+                f"cannot write {self.path} beside the database: {error.strerror}; check its owner and its permissions"
+            ) from error
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
