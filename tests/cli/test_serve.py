@@ -46,7 +46,7 @@ def test_serve_alone_makes_what_it_needs_and_says_what_to_do(tmp_path: Path) -> 
         process = subprocess.Popen(
             (*TRACKER, "serve", "--fd", str(fd)),
             cwd=folder,
-            env=environment({}),
+            env=environment({"TRACKER_BASEURL": "https://t.example.com"}),
             pass_fds=[fd],
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -64,6 +64,7 @@ def test_serve_alone_makes_what_it_needs_and_says_what_to_do(tmp_path: Path) -> 
     assert "tracker account create NAME" in said
     assert '"level":"warning"' in said
     assert "TRACKER_BASE_URL is not https" in said
+    assert said.count("TRACKER_BASEURL is no setting and is ignored: did you mean TRACKER_BASE_URL?") == 1
     assert "Aborted" not in said
     assert "Traceback" not in said
     for name in ("tracker.db", "tracker.db.inbox", "tracker.db.keys"):

@@ -1,5 +1,8 @@
 """The disk says that it could not write: nothing is promised from then on that a restart would not show."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from tests.server.failing_calls import failing
 from tests.server.harness import Server, broken
 from tests.server.ledger import Ledger, faults
 from tests.server.load import Client, Load, make_mails
+from tests.server.recording import need_strace
 from tests.server.stored import read_stored
 
 pytestmark = [pytest.mark.fault, pytest.mark.anyio]
@@ -89,6 +93,38 @@ async def test_the_worker_gets_over_a_failed_write(tmp_path: Path, call: str) ->
         await server.start()
         await expect_nothing_lost(server, ledger)
         await expect_a_good_end(server)
+
+
+_WRITES = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("pragma journal_mode = wal")
+database.execute("create table t (x)")
+try:
+    for _ in range(60):
+        database.execute("insert into t values (randomblob(900))")
+except sqlite3.Error as error:
+    print(error.sqlite_errorname)
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "said"),
+    [
+        ("pwrite64", "ENOSPC", "SQLITE_FULL"),
+        ("pwrite64", "EDQUOT", "SQLITE_IOERR_WRITE"),
+        ("pwrite64", "EIO", "SQLITE_IOERR_WRITE"),
+        ("fdatasync", "EDQUOT", "SQLITE_IOERR_FSYNC"),
+    ],
+)
+def test_used_up_quota_looks_like_a_broken_disk(tmp_path: Path, call: str, error: str, said: str) -> None:
+    """So it is treated like one. The day SQLite tells them apart, so can we."""
+    need_strace()
+    database = tmp_path / "tracker.db"
+    inject = ("-e", f"trace={call}", "-e", f"inject={call}:error={error}:when=40+")
+    strace = ("strace", "-qq", "-f", "-o", os.devnull, "-P", f"{database}-wal", *inject)
+    command = (*strace, sys.executable, "-c", _WRITES, str(database))
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == [said]
 
 
 async def test_messages_wait_while_the_main_file_fails(tmp_path: Path) -> None:

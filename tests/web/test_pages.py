@@ -10,7 +10,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from starlette.responses import Response
 
 from tracker.web.pages import Contact, Pages, Parties, read_contact
-from tracker.web.static import static_folder
+from tracker.web.static import style_sheet
 
 MAILTO = "mailto:abuse@tracker.example.com"
 SENDER = "Larkspur & Rook"
@@ -352,9 +352,9 @@ def contrast(one_colour: str, other: str) -> float:
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_colours_can_be_told_apart(scheme: int, front: str, back: str) -> None:
     """WCAG 2.2 AA asks 4.5 to 1 of text, by day and by night."""
-    style = (static_folder() / "pages" / "page.css").read_text(encoding="utf-8")
-    palettes = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
-    palette = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", palettes[scheme]))
+    palettes = re.findall(r":root \{(.*?)\}", style_sheet("pages/page.css"), re.DOTALL)
+    # Those of all pages, and then those of this kind; by day, and then by night.
+    palette = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", palettes[scheme] + palettes[2 + scheme]))
     assert contrast(palette[front], palette[back]) >= 4.5
 
 
@@ -366,6 +366,11 @@ def test_undo_is_one_button(pages: Pages, name: str) -> None:
     assert form.attributes["method"] == "post"
     assert one(form, "button").attributes["type"] == "submit"
     assert [node.attributes for node in form.css("input")] == [{"type": "hidden", "name": "action", "value": "undo"}]
+
+
+def test_heading_is_the_title_read_aloud(pages: Pages) -> None:
+    """What keeps a word in one piece is no part of what is read."""
+    assert one(read(show(pages, "undone")), "h1").text() == "Your opt-out is undone"
 
 
 def test_time_is_read_by_people_and_programs(pages: Pages) -> None:

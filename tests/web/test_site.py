@@ -106,7 +106,7 @@ async def test_root_says_what_this_host_is_and_whom_to_tell_of_abuse(served: Ser
     async with serving(folder, abuse_contact="mailto:abuse@t.example.com") as other:
         answer = await other.reader.get("/")
     assert answer.status_code == 200
-    assert "records opens, clicks and opt-outs" in answer.text
+    assert "delivers the pictures and links of e-mails its customers send" in answer.text
     assert 'href="mailto:abuse@t.example.com"' in answer.text
 
 

@@ -16,7 +16,7 @@ from .operations import HEADERS, Answer, Operation
 from .pages import page_headers, template_environment
 from .problems import TYPES
 from .schema_words import FieldShown, SchemaWords
-from .static import static_folder
+from .static import static_folder, style_sheet
 
 
 class BodyShown(NamedTuple):
@@ -66,7 +66,7 @@ class Documents:
         document = openapi(operations, base_url)
         self._openapi = msgspec.json.encode(document)
         folder = static_folder() / "docs"
-        style = (folder / "docs.css").read_text(encoding="utf-8")
+        style = style_sheet("docs/docs.css")
         template = template_environment(folder, style).get_template("docs.html")
         self._page = template.render(base_url=base_url, subjects=_subjects(operations, document))
         self._page_headers = page_headers(style)

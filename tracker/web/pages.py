@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, Response
 
 from ..domain.times import written_time
-from .static import static_folder
+from .static import static_folder, style_sheet
 
 _PAGES = (
     "home",
@@ -108,7 +108,7 @@ _HYPHENATED = re.compile(r"\w{1,12}-\w{1,6}")
 
 def unbroken(heading: str) -> Markup:
     """A heading of ours in which no short word breaks at its hyphen: "opt-" at the end of a line reads as a mistake."""
-    return Markup(_HYPHENATED.sub(r'<span class="whole">\g<0></span>', escape(heading)))  # noqa: S704 - escaped
+    return Markup(_HYPHENATED.sub(r'<span class="whole">\g<0></span>', str(escape(heading))))  # noqa: S704 - escaped
 
 
 class Pages:
@@ -120,7 +120,7 @@ class Pages:
 
     def __init__(self, abuse_contact: str | None) -> None:
         folder = static_folder() / "pages"
-        style = (folder / "page.css").read_text(encoding="utf-8")
+        style = style_sheet("pages/page.css")
         environment = template_environment(folder, style)
         environment.filters["moment"] = moment
         environment.filters["unbroken"] = unbroken

@@ -5,6 +5,12 @@ from pathlib import Path
 _PACKAGE = Path(__file__).parents[1]
 
 
+def style_sheet(path: str) -> str:
+    """The style of a kind of pages, below ``static``, after what all pages share: one sheet, since it stands inline."""
+    folder = static_folder()
+    return "\n".join((folder / name).read_text(encoding="utf-8") for name in ("base.css", path))
+
+
 def static_folder(package: Path = _PACKAGE) -> Path:
     """The static files: ``_static`` inside an installed package, ``static`` beside the one in a checkout.
 
