@@ -41,8 +41,11 @@ _PARAMETERS: Mapping[str, Any] = {
         for name, value in (("before", _LAST), ("expired", _LAST), ("since", b""), ("until", _LAST))
     },
     "inbox_audit.audit_id": _LAST,
+    "erasures.generation": 9,
     "events.after": b"",
+    "events.after_sequence": 0,
     "events.before": _LAST,
+    "events.last_sequence": 9,
     "events.sequence": 0,
     "events.since": b"",
     "events.until": _LAST,

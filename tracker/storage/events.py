@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ..domain.events import Client, Event, RecipientShown, VerdictShown
+from ..domain.events import Client, ErasedEvent, Event, RecipientShown, VerdictShown
 from ..domain.ids import first_id_at, written
 from ..domain.times import written_time
 from .database import Database, Row
@@ -56,10 +56,20 @@ class Events:
             rows = await self._database.fetch(sql, account_id=account, limit=limit, **conditions)
         return [_event(row) for row in rows]
 
-    async def feed(self, account: bytes, *, after: int, limit: int) -> list[Event]:
-        """The next changes above a sequence number."""
-        sql = f"{_SQL['select_events']} {_SQL['after_sequence']}"
-        rows = await self._database.fetch(sql, account_id=account, sequence=after, limit=limit)
+    async def feed(self, account: bytes, *, after: int, limit: int) -> list[Event | ErasedEvent]:
+        """The next changes above a sequence number, without a hole; what can no longer be shown was erased.
+
+        That stays true when something is erased between the two questions.
+        """
+        entries = await self._database.fetch(_SQL["entries"], account_id=account, sequence=after, limit=limit)
+        if not entries:
+            return []
+        shown = {event.sequence: event for event in await self._numbered(account, after, entries[-1]["sequence"])}
+        return [shown.get(entry["sequence"]) or _erased(entry) for entry in entries]
+
+    async def _numbered(self, account: bytes, after: int, last: int) -> list[Event]:
+        sql = f"{_SQL['select_events']} {_SQL['numbered']}"
+        rows = await self._database.fetch(sql, account_id=account, after_sequence=after, last_sequence=last)
         return [_event(row) for row in rows]
 
 
@@ -103,6 +113,10 @@ def _event(row: Row) -> Event:
         verdict=VerdictShown(value=row["verdict"], machine_class=row["verdict_class"], signals=row["signals"].split()),
         metadata=msgspec.json.decode(row["metadata"]) if row["metadata"] else _NO_METADATA,
     )
+
+
+def _erased(row: Row) -> ErasedEvent:
+    return ErasedEvent(sequence=row["sequence"], id=written(row["id"]))
 
 
 def _recipient(row: Row) -> RecipientShown:

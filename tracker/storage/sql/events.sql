@@ -7,6 +7,10 @@ select
 from events e
 left join messages m on m.account_id = e.account_id and m.id = e.message_id
 where e.account_id = :account_id
+    and not exists (
+        select 1 from campaign_deletions gone
+        where gone.account_id = e.account_id and gone.campaign = e.campaign and gone.generation > e.generation
+    )
 
 -- name: of_types
 and e.type in (:types)
@@ -53,5 +57,12 @@ order by e.id desc limit :limit
 -- name: oldest_first
 order by e.id limit :limit
 
--- name: after_sequence
-and e.sequence > :sequence order by e.sequence limit :limit
+-- name: numbered
+and e.sequence > :after_sequence and e.sequence <= :last_sequence
+
+-- name: entries(account_id, sequence, limit)
+-- What each number was given for, whether it can still be shown or not.
+select sequence, id from events where account_id = :account_id and sequence > :sequence
+union all
+select sequence, id from erased_events where account_id = :account_id and sequence > :sequence
+order by sequence limit :limit
