@@ -9,7 +9,7 @@ order by account_id, campaign limit 1
 select id, sequence, message_id
 from events
 where account_id = :account_id and campaign = :campaign and generation < :generation
-order by id limit :limit
+order by generation, id limit :limit
 
 -- name: insert_entry!
 insert into erased_events (account_id, sequence, id) values (:account_id, :sequence, :id)

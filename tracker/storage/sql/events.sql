@@ -16,7 +16,12 @@ where e.account_id = :account_id
 and e.type in (:types)
 
 -- name: of_campaign
+-- The one of this name that there is now.
 and e.campaign = :campaign
+    and e.generation = (
+        select coalesce(max(generation), 0) from campaign_deletions
+        where account_id = :account_id and campaign = :campaign
+    )
 
 -- name: of_topic
 and e.topic = :topic

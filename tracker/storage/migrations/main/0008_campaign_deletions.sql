@@ -4,6 +4,11 @@ alter table messages add column generation bigint not null default 0;
 
 alter table events add column generation bigint not null default 0;
 
+-- What a list of a campaign is read from: millions of events that wait to be erased do not stand in its way.
+drop index events_by_campaign;
+
+create index events_by_campaign on events (account_id, campaign, generation, id);
+
 -- Stays for as long as there may be messages of the deleted campaign. erasing: whether rows of its events may be left.
 create table campaign_deletions (
     account_id bytea not null,
