@@ -44,9 +44,9 @@ class Erasures:
         return len(events)
 
     async def end(self, deletion: Deletion) -> bool:
-        """Whether nothing of the events is left in any file; what somebody reads at this moment may have to stay.
+        """Whether that was the last of it: to be called when there are no events left.
 
-        To be called when there are no events left.
+        The log of the file still holds the rows until it can be emptied, which whoever reads at this moment may delay.
         """
         await self._database.write(Change(_SQL["delete_refused"], [_named(deletion)]))
         if not await self._database.scrub():
