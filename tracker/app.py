@@ -1,5 +1,6 @@
 """Where the parts are put together: what serves, and what works behind it."""
 
+import asyncio
 import logging
 import os
 import sys
@@ -21,7 +22,9 @@ from .storage.accounts import Accounts
 from .storage.api_keys import ApiKeys
 from .storage.audit import AuditTrail, OldEntries
 from .storage.blocks import Blocks
+from .storage.campaigns import Campaigns
 from .storage.database import Database, Unavailable, reason
+from .storage.erasures import Erasures
 from .storage.events import Events
 from .storage.fingerprints import Fingerprints
 from .storage.installation import Files, files_of
@@ -41,6 +44,7 @@ from .web.audit import AuditApi
 from .web.auth import Guard
 from .web.batches import BatchApi
 from .web.bulk import Bulk
+from .web.campaigns import CampaignsApi
 from .web.cursors import Cursors
 from .web.documents import Documents
 from .web.events import EventsApi
@@ -75,6 +79,7 @@ from .web.unsubscribe import Unsubscribe
 from .workers.backlog import Backlog
 from .workers.directory import Directory
 from .workers.disk import Disk
+from .workers.eraser import Eraser
 from .workers.expiry import Expiry
 from .workers.inspection import Inspection
 from .workers.keys import KeyFileReader
@@ -103,6 +108,9 @@ class App:
         """Say on ``/readyz`` that this process wants no more traffic, and start no worker again."""
         self._health.draining = True
         self._supervisor.drain()
+
+
+_Working = tuple[Projector | Eraser | Expiry | Supervisor, ...]
 
 
 class _Served(NamedTuple):
@@ -146,7 +154,7 @@ def create_app(settings: Settings, keyring: Keyring) -> App:
     return _web(settings, keyring, served, supervisor, lifespan)
 
 
-async def _start(stack: AsyncExitStack, served: _Served, working: tuple[Projector | Expiry | Supervisor, ...]) -> None:
+async def _start(stack: AsyncExitStack, served: _Served, working: _Working) -> None:
     for database in (served.main, served.inbox):
         await stack.enter_async_context(database)
     await served.journal.open(above=await served.projections.mark())
@@ -206,10 +214,14 @@ def _served(settings: Settings, files: Files, keyring: Keyring) -> _Served:
     )
 
 
-def _working(database: Database) -> tuple[Projector, Expiry]:
-    """What is at work on the main file."""
-    projector = Projector(Journal(database), Messages(database), Projections(database))
-    return projector, Expiry(Receipts(database, database.write), OldEntries(database, database.write, inbox=False))
+def _working(database: Database) -> _Working:
+    """What is at work on the main file; those that give sequence numbers take turns."""
+    turns = asyncio.Lock()
+    return (
+        Projector(Journal(database), Messages(database), Projections(database), turns=turns),
+        Eraser(Erasures(database), turns),
+        Expiry(Receipts(database, database.write), OldEntries(database, database.write, inbox=False)),
+    )
 
 
 def _key_file_reader(settings: Settings, files: Files, keyring: Keyring, database: Database) -> KeyFileReader | None:
@@ -267,6 +279,7 @@ def _table(settings: Settings, served: _Served, links: Links, cursors: Cursors) 
         SentApi(messages),
         LinkKeyApi(senders, links, base_url),
         EventsApi(events, served.backlog, cursors, base_url),
+        CampaignsApi(Campaigns(served.main)),
         TopicsApi(Topics(served.main), cursors, base_url),
         AccountApi(served.accounts, AccountOptions(served.main), served.stops),
         KeysApi(ApiKeys(served.main), cursors, base_url),

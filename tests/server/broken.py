@@ -24,7 +24,9 @@ from tracker.cli.protocol import Protocol
 from tracker.domain.events import Entry
 from tracker.domain.receipts import Receipt
 from tracker.domain.suppressions import Suppression
-from tracker.storage import backups, sqlite, suppression_rows
+from tracker.storage import backups, erasures, sqlite, suppression_rows
+from tracker.storage.database import Change, Database
+from tracker.storage.erasures import Deletion, Erasures
 from tracker.storage.installation import Files
 from tracker.storage.journal import Journal
 from tracker.storage.messages import Messages, NewMessage
@@ -97,6 +99,22 @@ def keeps_receipts_apart() -> None:
         return recipients
 
     Messages.add = add_apart  # type: ignore[method-assign]
+
+
+def erases_step_by_step() -> None:
+    """What belongs to the erasing of a slice is done one after the other, each in a transaction of its own."""
+
+    async def write_apart(database: Database, *changes: Change) -> None:
+        for change in changes:
+            await database.write(change)
+            await asyncio.sleep(_LATER_S)
+
+    async def erase(self: Erasures, deletion: Deletion, *, limit: int) -> int:
+        events = await self._database.fetch(erasures._SQL["events_left"], **erasures._named(deletion), limit=limit)
+        await write_apart(self._database, *(await self._changes(deletion.account, events) if events else ()))
+        return len(events)
+
+    Erasures.erase = erase  # type: ignore[method-assign]
 
 
 def copies_main_first() -> None:
@@ -258,6 +276,7 @@ PROMISES = {
     "exports-in-one-read": exports_in_one_read,
     "leaves-sending-to-the-system": leaves_sending_to_the_system,
     "waits-for-slow-readers": waits_for_slow_readers,
+    "erases-step-by-step": erases_step_by_step,
     "copies-files": copies_files,
     "copies-main-first": copies_main_first,
     "copies-main-later": copies_main_later,

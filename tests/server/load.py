@@ -58,10 +58,10 @@ def new_name(kind: str) -> str:
     return f"{kind}-{next(_names)}"
 
 
-def message_request(account: Account, name: str) -> tuple[dict[str, str], bytes]:
+def message_request(account: Account, name: str, campaign: str = "spring-sale") -> tuple[dict[str, str], bytes]:
     """The headers and the body that make a message."""
     content = {
-        "campaign": "spring-sale",
+        "campaign": campaign,
         "recipient": {"email": address_of(name), "external_id": name},
         "html": _MAIL,
     }
@@ -99,10 +99,10 @@ class Client:
     async def __aexit__(self, *exc: object) -> None:
         await self._connection.close()
 
-    async def make_mail(self, account: Account) -> Mail | None:
+    async def make_mail(self, account: Account, campaign: str = "spring-sale") -> Mail | None:
         """A new message; None when it was not answered with one."""
         name = new_name("message")
-        headers, body = message_request(account, name)
+        headers, body = message_request(account, name, campaign)
         answer = await self._do(Deed(account.id, "message", name), "POST", "/v1/messages", headers, body)
         return mail_in(account, name, answer) if answer is not None and answer.status == 201 else None
 

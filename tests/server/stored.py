@@ -17,8 +17,11 @@ _MESSAGES = """
 # Each gives the rows that must not be.
 _NONE_OF_THESE = {
     "numbers with holes": """
+        with numbered as (
+            select account_id, id, sequence from events union all select account_id, id, sequence from erased_events
+        )
         select hex(a.id), a.sequence, count(e.id), min(e.sequence), max(e.sequence)
-        from accounts a left join events e on e.account_id = a.id
+        from accounts a left join numbered e on e.account_id = a.id
         group by a.id
         having a.sequence <> count(e.id)
             or (count(e.id) > 0 and (min(e.sequence) <> 1 or max(e.sequence) <> count(e.id)))
@@ -28,8 +31,10 @@ _NONE_OF_THESE = {
     """,
     "numbers of campaigns that a recount does not give": """
         with recount as (
-            select account_id, campaign, type, verdict, count(*) as total, count(distinct message_id) as uniques
-            from events group by account_id, campaign, type, verdict
+            select e.account_id, e.campaign, type, verdict, count(*) as total, count(distinct message_id) as uniques
+            from events e left join campaign_deletions d on d.account_id = e.account_id and d.campaign = e.campaign
+            where e.campaign <> '' and e.generation = coalesce(d.generation, 0)
+            group by e.account_id, e.campaign, type, verdict
         ), counted as (
             select account_id, campaign, type, verdict, total, uniques from campaign_counts
         )
@@ -40,9 +45,16 @@ _NONE_OF_THESE = {
     "numbers of messages that a recount does not give": """
         with recount as (
             select account_id, message_id, type, verdict, count(*) as total
-            from events group by account_id, message_id, type, verdict
+            from events e left join campaign_deletions d using (account_id, campaign)
+            where campaign <> '' and e.generation = coalesce(d.generation, 0)
+            group by account_id, message_id, type, verdict
         ), counted as (
             select account_id, message_id, type, verdict, total from message_counts
+            where not exists (
+                select 1 from messages m join campaign_deletions d using (account_id, campaign)
+                where m.account_id = message_counts.account_id and m.id = message_counts.message_id
+                    and d.generation > m.generation and d.erasing = 1
+            )
         )
         select 'recounted', * from (select * from recount except select * from counted)
         union all
@@ -51,6 +63,9 @@ _NONE_OF_THESE = {
     "messages of campaigns that a recount does not give": """
         select hex(c.account_id), c.name, c.messages, count(m.id)
         from campaigns c left join messages m on m.account_id = c.account_id and m.campaign = c.name
+            and m.generation = coalesce((
+                select generation from campaign_deletions d where d.account_id = c.account_id and d.campaign = c.name
+            ), 0)
         group by c.account_id, c.name having c.messages <> count(m.id)
     """,
     "messages of topics that a recount does not give": """
@@ -66,7 +81,10 @@ _NONE_OF_THESE = {
         select hex(account_id), id, type from journal where id > (select mark from projection)
     """,
     "opt-outs without their event": """
-        select hex(account_id), hex(message_id) from suppressions where message_id is not null
+        select hex(account_id), hex(message_id) from suppressions s where message_id is not null and not exists (
+            select 1 from messages m join campaign_deletions d using (account_id, campaign)
+            where m.account_id = s.account_id and m.id = s.message_id and d.generation > m.generation
+        )
         except
         select hex(account_id), hex(message_id) from events where type = 'unsubscribed'
     """,
@@ -101,7 +119,11 @@ _NONE_OF_THESE = {
         select hex(account_id), journal_key, type, error from refused
     """,
     "journal rows dropped, of accounts that do not exist": """
-        select dropped from projection where dropped > 0
+        select dropped from projection where dropped > 0 and not exists (select 1 from campaign_deletions)
+    """,
+    "events of campaigns that are deleted and erased": """
+        select hex(account_id), campaign, type from events e join campaign_deletions d using (account_id, campaign)
+        where d.generation > e.generation and d.erasing = 0
     """,
 }
 

@@ -83,6 +83,7 @@ def an_event(**given: Any) -> ProjectedEvent:
         "verdict": "human",
         "signals": "",
         "ruleset": 1,
+        "generation": 0,
     }
     return ProjectedEvent(**{**values, **given})
 

@@ -20,7 +20,7 @@ from tests.storage.samples import (
     an_event,
     store_events,
 )
-from tracker.domain.events import Client, Event, RecipientShown, VerdictShown
+from tracker.domain.events import Client, ErasedEvent, Event, RecipientShown, VerdictShown
 from tracker.domain.ids import event_id, written
 from tracker.storage.database import Change, Database, Row
 from tracker.storage.events import EventFilter, Events
@@ -239,7 +239,7 @@ async def test_paging_yields_each_event_once_while_others_come(
 async def test_feed_follows_the_sequence(databases: Databases) -> None:
     """In the order in which the events came to be known, from just after a number."""
     events = await many(databases)
-    feed, after = list[Event](), 0
+    feed, after = list[Event | ErasedEvent](), 0
     while page := await Events(databases.main).feed(ACCOUNT, after=after, limit=7):
         feed += page
         after = page[-1].sequence

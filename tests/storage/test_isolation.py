@@ -13,7 +13,12 @@ import pytest
 
 from tests.storage.databases import sqlite
 from tests.storage.twins import OURS, ROWS, THEIRS, contents, fill, given, kinds, tables
+from tracker.storage.events import Walk
 from tracker.storage.statements import list_names, load_statements, spread
+
+FILTERS = ("types", "campaign", "topic", "message", "verdict", "recipient", "email", "external_id")
+
+PARTS_OF_WALKS = {"event_columns", "numbered", "along_walk", "among_gathered", "gathered", "edge_of_walk"}
 
 SUBJECTS = sorted(script.name.removesuffix(".sql") for script in (resources.files("tracker.storage") / "sql").iterdir())
 
@@ -27,8 +32,11 @@ FENCE = re.compile(
 
 def statements() -> Iterator[tuple[str, str]]:
     """Every whole statement by subject and name; questions with each of their parts."""
+    yield from walks()
     for subject in SUBJECTS:
         parts = load_statements(subject)
+        if subject == "events":
+            parts = {name: sql for name, sql in parts.items() if name not in PARTS_OF_WALKS}
         wheres = {name: sql for name, sql in parts.items() if sql.startswith("and ")}
         orders = {name: sql for name, sql in parts.items() if sql.startswith("order by ")}
         for name, sql in parts.items():
@@ -37,6 +45,19 @@ def statements() -> Iterator[tuple[str, str]]:
             yield f"{subject}.{name}", sql
             if name.startswith("select_"):
                 yield from ((f"{subject}.{name} {part}", f"{sql} {words}") for part, words in wheres.items())
+
+
+def walks() -> Iterator[tuple[str, str]]:
+    """A list of events along each way there is, and with each filter that picks of what stands there."""
+    everything = Walk(None, {}, {"until": b""}, descending=True)
+    for name in FILTERS:
+        filters = {name: ["opened"]}
+        along = everything._replace(way=name, filters=filters)
+        yield f"events.of {name}", everything._replace(filters=filters).rows(None)
+        if name != "verdict":
+            yield f"events.along {name}", along.rows(None)
+            yield f"events.edge along {name}", along.edge()
+    yield "events.numbered", "{event_columns} {numbered}".format(**load_statements("events"))
 
 
 FENCED = {name: sql for name, sql in statements() if FENCE.search(sql)}

@@ -8,7 +8,7 @@ import pytest
 from tests.storage.databases import Databases
 from tests.storage.samples import ACCOUNT, ADDRESS_KEY, NOW, OTHER_ACCOUNT, a_message, contents, rows_of
 from tracker.storage.database import Refused
-from tracker.storage.messages import Message, Messages, NewMessage
+from tracker.storage.messages import Context, Message, Messages, NewMessage
 
 pytestmark = pytest.mark.anyio
 
@@ -75,7 +75,7 @@ async def test_same_address_is_another_recipient_in_another_account(databases: D
     assert await messages.find(OTHER_ACCOUNT, mine.id) is None
     with pytest.raises(LookupError):
         await messages.address_key_of(ACCOUNT, recipient)
-    assert await messages.contexts(ACCOUNT, [mine.id, theirs.id]) == {mine.id: ("spring", None)}
+    assert await messages.contexts(ACCOUNT, [mine.id, theirs.id]) == {mine.id: Context("spring", None)}
 
 
 async def test_latest_external_id_is_kept(databases: Databases) -> None:
@@ -142,7 +142,7 @@ async def test_contexts_are_of_those_that_exist(databases: Databases) -> None:
         await messages.add(one)
     gone = [number.to_bytes(16, "big") for number in range(3_000)]
     assert await messages.contexts(ACCOUNT, [*gone, *(one.id for one in new)]) == {
-        one.id: ("spring", one.topic) for one in new
+        one.id: Context("spring", one.topic) for one in new
     }
     assert await messages.contexts(ACCOUNT, []) == {}
     assert await messages.find(ACCOUNT, gone[0]) is None

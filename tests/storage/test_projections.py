@@ -34,7 +34,7 @@ def a_projection(old: int = 0, new: int = 3) -> Projection:
         new=new,
         events=[an_event(message_id=MESSAGE), an_event(account_id=OTHER_ACCOUNT)],
         message_counts=[((ACCOUNT, MESSAGE, "opened", "human"), 1)],
-        campaign_counts=[CampaignCount(ACCOUNT, "spring", "opened", "human", 1, 1)],
+        campaign_counts=[CampaignCount(ACCOUNT, "spring", 0, "opened", "human", 1, 1)],
         refused=[
             RefusedRow(
                 hit="{}",

@@ -80,6 +80,11 @@ async def revoke_key(_: Served, customer: Customer) -> tuple[httpx.Response, str
     return await customer.api.delete(f"{KEYS}/{made['id']}"), made["id"]
 
 
+async def delete_campaign(_: Served, customer: Customer) -> tuple[httpx.Response, str | None]:
+    await customer.make(campaign="autumn", recipient={"email": somebody()})
+    return await customer.api.delete("/v1/campaigns/autumn"), "autumn"
+
+
 async def put_topic(_: Served, customer: Customer) -> tuple[httpx.Response, str | None]:
     return await customer.api.put(f"{TOPICS}/offers"), "offers"
 
@@ -135,6 +140,7 @@ DEEDS: Mapping[str, Deed] = {
         change_account,
         create_key,
         revoke_key,
+        delete_campaign,
         put_topic,
         delete_topic,
         add_suppression,
@@ -207,14 +213,22 @@ def _refusing(table: str, action: str | None) -> str:
     )
 
 
-NOTHING: dict[str, Any] = {"names": ["Larkspur"], "revoked": [None], "topics": [], "suppressions": 0, "lifts": 0}
+NOTHING: dict[str, Any] = {
+    "names": ["Larkspur"],
+    "revoked": [None],
+    "campaigns": [],
+    "topics": [],
+    "suppressions": 0,
+    "lifts": 0,
+}
 """What stands in a new account."""
 
 LEFT: Mapping[str, dict[str, Any]] = {
     "revoke_key": {**NOTHING, "revoked": [None, None]},
-    "delete_topic": {**NOTHING, "topics": ["news"]},
+    "delete_campaign": {**NOTHING, "campaigns": ["autumn"]},
+    "delete_topic": {**NOTHING, "campaigns": ["spring-sale"], "topics": ["news"]},
     "delete_suppression": {**NOTHING, "suppressions": 1},
-    "lift_suppression": {**NOTHING, "suppressions": 1},
+    "lift_suppression": {**NOTHING, "campaigns": ["spring-sale"], "suppressions": 1},
 }
 """What stands where a deed began with making what it was to take away."""
 
@@ -223,6 +237,7 @@ def standing_in(served: Served) -> dict[str, Any]:
     return {
         "names": [name for (name,) in served.main("select name from accounts")],
         "revoked": [revoked for (revoked,) in served.main("select revoked_at from api_keys")],
+        "campaigns": [name for (name,) in served.main("select name from campaigns")],
         "topics": [name for (name,) in served.main("select name from topics")],
         "suppressions": served.suppressions(),
         "lifts": len(served.inbox("select * from suppression_lifts")),
@@ -245,13 +260,14 @@ async def test_what_changes_nothing_is_no_entry(served: Served, customer: Custom
         (await customer.api.delete(f"{KEYS}/{'0' * 16}")).status_code,
         (await customer.api.delete(f"{KEYS}/{key_of(customer)}")).status_code,
         (await customer.api.delete(f"{TOPICS}/none")).status_code,
+        (await customer.api.delete("/v1/campaigns/none")).status_code,
         (await customer.api.delete(f"{ROWS}/01935f2e-7c11-7cc2-b0f5-5d9f8ac7a9d1")).status_code,
         (await customer.api.post(f"{ROWS}/{row}/lift", json={})).status_code,
         (await customer.api.post(f"{ROWS}/search", json={"email": "nobody"})).status_code,
         (await customer.api.patch("/v1/account", json={})).status_code,
         (await customer.api.head(AUDIT)).status_code,
     ]
-    assert statuses == [200, 200, 204, 404, 409, 404, 404, 422, 422, 200, 200]
+    assert statuses == [200, 200, 204, 404, 409, 404, 404, 404, 422, 422, 200, 200]
     assert await trail(customer) == before
 
 

@@ -13,6 +13,7 @@ ROUTES = {
     ("GET", "/v1/events"): "events",
     ("POST", "/v1/events/search"): "events",
     ("GET", "/v1/events/feed"): "events",
+    ("DELETE", "/v1/campaigns/spring-sale"): "events",
     ("POST", "/v1/suppressions/check"): "suppressions:read",
     ("GET", "/v1/suppressions"): "suppressions:read",
     ("POST", "/v1/suppressions"): "suppressions:write",

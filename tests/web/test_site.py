@@ -34,6 +34,7 @@ KNOWN = {
     "/v1/events": "GET, HEAD",
     "/v1/events/feed": "GET, HEAD",
     "/v1/events/search": "POST",
+    "/v1/campaigns/x": "DELETE",
     "/v1/suppressions/check": "POST",
     "/u/x": "GET, HEAD, POST",
     "/o/x": "GET, HEAD",

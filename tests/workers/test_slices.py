@@ -7,6 +7,7 @@ from tests.storage.samples import ACCOUNT, APPLE, CURL, FIREFOX, MESSAGE, NOW, O
 from tracker.domain.events import Hit, JournalRow, Method
 from tracker.domain.ids import event_id
 from tracker.domain.verdicts import RULESET
+from tracker.storage.messages import Context
 from tracker.storage.projections import CampaignCount, ProjectedEvent, Projection
 from tracker.workers.slices import project
 
@@ -17,7 +18,7 @@ def projected(hits: Sequence[Hit], **given: Any) -> Projection:
     rows = [JournalRow(key=10 + number, hit=hit) for number, hit in enumerate(hits)]
     values: dict[str, Any] = {
         "accounts": [ACCOUNT],
-        "contexts": {(ACCOUNT, MESSAGE): ("spring", "offers")},
+        "contexts": {(ACCOUNT, MESSAGE): Context("spring", "offers")},
         "counted": set(),
     }
     return project(9, rows, **{**values, **given})
@@ -77,15 +78,14 @@ def test_slice_reaches_from_its_mark_to_its_last_row() -> None:
 
 
 def test_first_event_of_a_message_is_unique() -> None:
-    """Of each type and verdict, in this slice or before it."""
+    """Of each type and verdict, in this slice or before it; what is of no known message is of no numbers."""
     hits = [a_hit(), a_hit(), a_hit(user_agent=CURL), a_hit(type="clicked"), a_hit(message=bytes(16))]
     opened, clicked = ("opened", "human"), ("clicked", "human")
     assert sorted(projected(hits).campaign_counts, key=str) == sorted(
         [
-            CampaignCount(ACCOUNT, "", *opened, 1, 0),
-            CampaignCount(ACCOUNT, "spring", *opened, 2, 1),
-            CampaignCount(ACCOUNT, "spring", "opened", "machine", 1, 1),
-            CampaignCount(ACCOUNT, "spring", *clicked, 1, 1),
+            CampaignCount(ACCOUNT, "spring", 0, *opened, 2, 1),
+            CampaignCount(ACCOUNT, "spring", 0, "opened", "machine", 1, 1),
+            CampaignCount(ACCOUNT, "spring", 0, *clicked, 1, 1),
         ],
         key=str,
     )

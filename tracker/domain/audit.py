@@ -25,6 +25,7 @@ CHANGES: Mapping[str, str] = {
     "account.hosts_changed": "The links of the account may lead to other hosts than before.",
     "account.limited": "The account may make few messages a day until it is confirmed.",
     "account.unblocked": "A block of the account was lifted.",
+    "campaign.deleted": "A campaign was deleted, with its events and numbers.",
     "key.created": "An API key was made.",
     "key.revoked": "An API key was revoked.",
     "suppression.added": "An address was put on the list.",

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -148,6 +148,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     client: Client
     verdict: VerdictShown
     metadata: Mapping[str, Any]
+
+
+class ErasedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left of an event that was erased, in the place of each of its changes, and once more for being erased."""
+
+    sequence: Annotated[int, Meta(description="The number of this change; the account's own, without holes.")]
+    id: Annotated[Id, Meta(description="Of the event that was erased.")]
+    type: Literal["erased"] = "erased"
 
 
 def cleaned(text: str, longest: int) -> str:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ..domain.events import Client, Event, RecipientShown, VerdictShown
+from ..domain.events import Client, ErasedEvent, Event, RecipientShown, VerdictShown
 from ..domain.ids import first_id_at, written
 from ..domain.times import written_time
 from .database import Database, Row
@@ -63,18 +63,28 @@ class Events:
         filters, bounds = _filters(which), _bounds(which, beyond, descending=descending)
         async with self._turns:
             way = await self._way(account, filters)
-            walk = _Walk(way, filters, bounds, descending)
-            edge = await self._edge(account, walk) if walk.passes_over else None
+            walk = Walk(way, filters, bounds, descending)
+            edge = await self._edge(account, walk) if await self._passes_over(account, walk) else None
             params = {**filters, **bounds, "edge": edge, "limit": limit + 1, "gathered": 2 * self._most_gathered}
             rows = await self._database.fetch(walk.rows(edge), account_id=account, **params)
         if len(rows) <= limit:
             return Page([_event(row) for row in rows], edge)
         return Page([_event(row) for row in rows[:limit]], rows[limit - 1]["id"])
 
-    async def feed(self, account: bytes, *, after: int, limit: int) -> list[Event]:
-        """The next changes above a sequence number."""
-        sql = f"{_SQL['event_columns']} {_SQL['changes_after']}"
-        rows = await self._database.fetch(sql, account_id=account, sequence=after, limit=limit)
+    async def feed(self, account: bytes, *, after: int, limit: int) -> list[Event | ErasedEvent]:
+        """The next changes above a sequence number, without a hole; what can no longer be shown was erased.
+
+        That stays true when something is erased between the two questions.
+        """
+        entries = await self._database.fetch(_SQL["entries"], account_id=account, sequence=after, limit=limit)
+        if not entries:
+            return []
+        shown = {event.sequence: event for event in await self._numbered(account, after, entries[-1]["sequence"])}
+        return [shown.get(entry["sequence"]) or _erased(entry) for entry in entries]
+
+    async def _numbered(self, account: bytes, after: int, last: int) -> list[Event]:
+        sql = f"{_SQL['event_columns']} {_SQL['numbered']}"
+        rows = await self._database.fetch(sql, account_id=account, after_sequence=after, last_sequence=last)
         return [_event(row) for row in rows]
 
     async def _way(self, account: bytes, filters: Mapping[str, Any]) -> str | None:
@@ -89,7 +99,16 @@ class Events:
         rows = await self._database.fetch(counting, account_id=account, most=most + 1, **{name: value})
         return bool(rows[0]["found"] <= most)
 
-    async def _edge(self, account: bytes, walk: "_Walk") -> bytes | None:
+    async def _passes_over(self, account: bytes, walk: "Walk") -> bool:
+        """Whether a walk may have to be long for a few events: for what other filters leave out, or what is hidden."""
+        if walk.gathers:
+            return False
+        if walk.picks:
+            return True
+        (row,) = await self._database.fetch(_SQL["hiding"], account_id=account)
+        return bool(row["found"])
+
+    async def _edge(self, account: bytes, walk: "Walk") -> bytes | None:
         """The last id of a walk that is long enough for one page; None when it ends before.
 
         It is found first and the rows within it afterwards, so that what is stored or deleted in between is neither
@@ -102,7 +121,7 @@ class Events:
         return bytes(row["lowest" if walk.descending else "highest"])
 
 
-class _Walk(NamedTuple):
+class Walk(NamedTuple):
     """The events that one filter finds, in order and within bounds, of which the other filters pick."""
 
     way: str | None
@@ -111,16 +130,21 @@ class _Walk(NamedTuple):
     descending: bool
 
     @property
-    def passes_over(self) -> bool:
-        """Whether it may have to be long for a few events."""
-        return not _gathered(self.way, self.filters) and any(name != self.way for name in self.filters)
+    def gathers(self) -> bool:
+        """Whether it finds all there is first, and sorts that."""
+        return _gathered(self.way, self.filters)
+
+    @property
+    def picks(self) -> bool:
+        """Whether other filters leave out some of what it finds."""
+        return any(name != self.way for name in self.filters)
 
     def rows(self, edge: bytes | None) -> str:
         """The statement that reads the events, as far as the edge."""
         ending, farthest = ("down_to", "since") if self.descending else ("up_to", "until")
         bounds = [name for name in self.bounds if name != farthest] + [ending] if edge is not None else self.bounds
         picking = [f"of_{name}" for name in self.filters if name != self.way]
-        if _gathered(self.way, self.filters):
+        if self.gathers:
             along = ("among_gathered", *self._start, *bounds, "gathered")
         else:
             along = ("along_walk", *self._start, *bounds)
@@ -192,6 +216,10 @@ def _event(row: Row) -> Event:
         verdict=VerdictShown(value=row["verdict"], machine_class=row["verdict_class"], signals=row["signals"].split()),
         metadata=msgspec.json.decode(row["metadata"]) if row["metadata"] else _NO_METADATA,
     )
+
+
+def _erased(row: Row) -> ErasedEvent:
+    return ErasedEvent(sequence=row["sequence"], id=written(row["id"]))
 
 
 def _recipient(row: Row) -> RecipientShown:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -56,6 +57,18 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     clicks: bool
     created_at: int
     sent_at: int | None
+
+
+class Context(NamedTuple):
+    """What a message was made for. ``generation``: how many campaigns of that name had been deleted by then.
+
+    ``deleted``: whether its own was, too.
+    """
+
+    campaign: str
+    topic: str | None
+    generation: int = 0
+    deleted: bool = False
 
 
 class Messages:
@@ -114,10 +127,12 @@ class Messages:
             raise LookupError("no such recipient")
         return bytes(rows[0]["address_key"])
 
-    async def contexts(self, account: bytes, messages: Sequence[bytes]) -> dict[bytes, tuple[str, str | None]]:
-        """Campaign and topic of those of these messages that exist in this account."""
+    async def contexts(self, account: bytes, messages: Sequence[bytes]) -> dict[bytes, Context]:
+        """What those of these messages that exist in this account were made for."""
         rows = await self._database.fetch(_SQL["messages"], account_id=account, ids=list(messages))
-        return {row["id"]: (row["campaign"], row["topic"]) for row in rows}
+        return {
+            row["id"]: Context(row["campaign"], row["topic"], row["generation"], bool(row["deleted"])) for row in rows
+        }
 
 
 def _changes(made: Sequence[NewMessage]) -> list[Change]:

@@ -39,13 +39,15 @@ class ProjectedEvent(msgspec.Struct, frozen=True, kw_only=True):
     verdict_class: str | None
     signals: str
     ruleset: int
+    generation: int
 
 
 class CampaignCount(msgspec.Struct, frozen=True):
-    """By how much the numbers of a campaign grow."""
+    """By how much the numbers of a campaign grow, unless it was deleted since that ``generation``."""
 
     account_id: bytes
     campaign: str
+    generation: int
     type: str
     verdict: str
     total: int

@@ -1,11 +1,12 @@
 """Events, as a list to look through and as a feed to follow."""
 
 from dataclasses import replace
+from typing import Annotated, Any
 
 import msgspec
 from starlette.responses import Response
 
-from ..domain.events import Event
+from ..domain.events import ErasedEvent, Event
 from ..storage.accounts import Account
 from ..storage.events import Events
 from ..workers.backlog import Backlog
@@ -27,6 +28,12 @@ from .operations import Answer, Call, Endpoint, Operation
 _PATH = "/v1/events"
 
 
+_KINDS = [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in (Event, ErasedEvent)]
+
+Change = Annotated[Any, msgspec.Meta(extra_json_schema={"anyOf": _KINDS})]
+"""An event as it stands, or what is left of it."""
+
+
 class FeedQuery(msgspec.Struct, frozen=True):
     """Where to go on."""
 
@@ -44,7 +51,7 @@ class EventPage(msgspec.Struct, frozen=True):
 class EventLog(msgspec.Struct, frozen=True):
     """Changes of events, and what to ask for ``after`` next."""
 
-    data: list[Event]
+    data: list[Change]
     next: int
 
 
@@ -94,7 +101,8 @@ _FEED = Operation(
     scope="events",
     summary="Follow events",
     description="Every change of the account in the order of its sequence, which starts at 1 and has no holes. Keep "
-    "“next” and ask again with after set to it. Empty data means: nothing new yet.",
+    "“next” and ask again with after set to it. Empty data means: nothing new yet. An event that was erased is of the "
+    "type “erased” and holds nothing else, in each of its places and in one more at the end.",
     query=FeedQuery,
     answers=[
         Answer(
@@ -102,7 +110,8 @@ _FEED = Operation(
             description="What changed.",
             content=EventLog,
             headers=["Tracker-Lag"],
-            example={"data": [examples.EVENT], "next": 2},
+            example={"data": [examples.EVENT, examples.ERASED], "next": 3},
+            parts=[ErasedEvent],
         )
     ],
 )

@@ -66,4 +66,6 @@ EVENT: Example = {
     "metadata": {"segment": "b"},
 }
 
+ERASED: Example = {"sequence": 3, "id": "01935f2e-8a11-7d05-8b3c-6e2f1a9c4d70", "type": "erased"}
+
 READ: Example = {**MESSAGE, "metadata": {"segment": "b"}, "sent_at": None, "events": [EVENT], "events_next": None}

@@ -97,7 +97,8 @@ def _types(operations: Iterable[Operation]) -> list[Any]:
     for operation in operations:
         if operation.body is not None:
             types |= dict.fromkeys([*operation.body.content.values(), *operation.body.parts])
-        types |= dict.fromkeys(answer.content for answer in operation.answers if answer.content is not None)
+        for answer in operation.answers:
+            types |= dict.fromkeys([*([answer.content] if answer.content is not None else []), *answer.parts])
     return list(types)
 
 

@@ -61,7 +61,7 @@ class Answer:
 
     ``other_media_types`` are those it has when it was asked for them; the example is of the first.
 
-    ``headers`` are names of :data:`HEADERS`.
+    ``parts`` are the types that its schema names but does not hold. ``headers`` are names of :data:`HEADERS`.
     """
 
     status: int
@@ -71,6 +71,7 @@ class Answer:
     other_media_types: Sequence[str] = ()
     headers: Sequence[str] = ()
     example: Any = None
+    parts: Sequence[Any] = ()
 
 
 HEADERS: Mapping[str, str] = {

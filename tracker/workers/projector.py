@@ -12,7 +12,7 @@ import msgspec
 from ..domain.events import JournalRow
 from ..storage.database import Row, reason, unforeseen
 from ..storage.journal import Journal, journal_row
-from ..storage.messages import Messages
+from ..storage.messages import Context, Messages
 from ..storage.projections import CountKey, Projection, Projections, RefusedRow
 from .slices import Contexts, project
 
@@ -27,7 +27,8 @@ class Projector:
     """Works through the journal a slice at a time; whatever happens to it, the rest stays in the journal.
 
     A slice is a quarter of a second or 2,000 rows, and is stored in one transaction with the mark that says
-    how far it reaches: a crash in between changes nothing.
+    how far it reaches: a crash in between changes nothing. ``turns`` is held from reading a slice to storing it, since
+    others give sequence numbers too.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Projector:
         slice_rows: int = 2_000,
         gather_s: float = 0.25,
         longest_pause_s: float = 2.0,
+        turns: asyncio.Lock | None = None,
     ) -> None:
         self._journal = journal
         self._messages = messages
@@ -46,6 +48,7 @@ class Projector:
         self._slice_rows = slice_rows
         self._gather_s = gather_s
         self._longest_pause_s = longest_pause_s
+        self._turns = turns or asyncio.Lock()
         self._closing = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -58,10 +61,11 @@ class Projector:
 
     async def turn(self) -> int:
         """Project one slice, and give the number of its rows."""
-        mark = await self._projections.mark()
-        rows = await self._journal.read(after=mark, limit=self._slice_rows)
-        if rows:
-            await self._project(mark, rows)
+        async with self._turns:
+            mark = await self._projections.mark()
+            rows = await self._journal.read(after=mark, limit=self._slice_rows)
+            if rows:
+                await self._project(mark, rows)
         return len(rows)
 
     async def _run(self) -> None:
@@ -98,7 +102,7 @@ class Projector:
         messages: defaultdict[bytes, set[bytes]] = defaultdict(set)
         for row in rows:
             messages[row.hit.account].add(row.hit.message)
-        contexts: dict[tuple[bytes, bytes], tuple[str, str | None]] = {}
+        contexts: dict[tuple[bytes, bytes], Context] = {}
         counted: set[CountKey] = set()
         for account, wanted in messages.items():
             found = await self._messages.contexts(account, list(wanted))

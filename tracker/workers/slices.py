@@ -4,13 +4,17 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ..domain.clients import describe
-from ..domain.events import Hit, JournalRow
+from ..domain.events import EventType, Hit, JournalRow
 from ..domain.ids import event_id
 from ..domain.verdicts import RULESET, judge
+from ..storage.messages import Context
 from ..storage.projections import CampaignCount, CountKey, ProjectedEvent, Projection
 
-Contexts = Mapping[tuple[bytes, bytes], tuple[str, str | None]]
-"""Campaign and topic by account and message, of the messages that exist."""
+Contexts = Mapping[tuple[bytes, bytes], Context]
+"""What a message was made for, by account and message, of the messages that exist."""
+
+_OF_A_CAMPAIGN = {EventType.OPENED.value, EventType.CLICKED.value}
+"""What is nobody's business once the campaign was deleted. An opt-out is the account's, whatever it was said about."""
 
 
 def project(
@@ -25,23 +29,31 @@ def project(
     """The events and counts that the rows after ``mark`` give.
 
     ``counted`` says which messages have events of which type and verdict already: theirs are not unique.
-    Rows of accounts that are not among ``accounts`` are dropped and counted.
+    Rows of accounts that are not among ``accounts`` are dropped and counted, and so are opens and clicks of campaigns
+    that were deleted. An event without a campaign belongs to no numbers.
     """
-    known = [row.hit for row in rows if row.hit.account in accounts]
+    known = [row.hit for row in rows if row.hit.account in accounts and not _forgotten(row.hit, contexts)]
     events = [_event(hit, contexts, new_id) for hit in known]
-    message_counts = Counter(_count_key(event) for event in events if event.message_id is not None)
+    counted_now = [event for event in events if event.campaign]
+    message_counts = Counter(map(_count_key, counted_now))
     return Projection(
         old=mark,
         new=rows[-1].key,
         events=events,
         message_counts=sorted(message_counts.items()),
-        campaign_counts=_campaign_counts(events, message_counts.keys() - set(counted)),
+        campaign_counts=_campaign_counts(counted_now, message_counts.keys() - set(counted)),
         dropped=len(rows) - len(known),
     )
 
 
+def _forgotten(hit: Hit, contexts: Contexts) -> bool:
+    context = contexts.get((hit.account, hit.message))
+    return context is not None and context.deleted and hit.type in _OF_A_CAMPAIGN
+
+
 def _event(hit: Hit, contexts: Contexts, new_id: Callable[[int], bytes]) -> ProjectedEvent:
     context = contexts.get((hit.account, hit.message))
+    campaign = context if context and not context.deleted else None
     verdict = judge(event_type=hit.type, user_agent=hit.user_agent, prefetch=hit.prefetch, blocked=hit.blocked)
     client = describe(hit.user_agent)
     return ProjectedEvent(
@@ -50,8 +62,9 @@ def _event(hit: Hit, contexts: Contexts, new_id: Callable[[int], bytes]) -> Proj
         revision=1,
         type=hit.type,
         occurred_at=hit.occurred_at,
-        campaign=context[0] if context else "",
-        topic=context[1] if context else None,
+        campaign=campaign.campaign if campaign else "",
+        generation=campaign.generation if campaign else 0,
+        topic=context.topic if context else None,
         message_id=hit.message if context else None,
         url=hit.url,
         link=hit.link,
@@ -72,13 +85,13 @@ def _event(hit: Hit, contexts: Contexts, new_id: Callable[[int], bytes]) -> Proj
 
 
 def _campaign_counts(events: Sequence[ProjectedEvent], fresh: Collection[CountKey]) -> list[CampaignCount]:
-    totals: Counter[tuple[bytes, str, str, str]] = Counter()
-    uniques: Counter[tuple[bytes, str, str, str]] = Counter()
+    totals: Counter[tuple[bytes, str, int, str, str]] = Counter()
+    uniques: Counter[tuple[bytes, str, int, str, str]] = Counter()
     unseen = set(fresh)
     for event in events:
-        key = (event.account_id, event.campaign, event.type, event.verdict)
+        key = (event.account_id, event.campaign, event.generation, event.type, event.verdict)
         totals[key] += 1
-        if event.message_id is not None and (count_key := _count_key(event)) in unseen:
+        if (count_key := _count_key(event)) in unseen:
             unseen.discard(count_key)
             uniques[key] += 1
     return [CampaignCount(*key, total, uniques[key]) for key, total in sorted(totals.items())]

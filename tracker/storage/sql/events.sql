@@ -5,11 +5,14 @@ select
     e.verdict, e.verdict_class, e.signals,
     m.recipient_id, m.external_id, m.email, m.metadata
 
--- name: changes_after
+-- name: numbered
 from events e
 left join messages m on m.account_id = e.account_id and m.id = e.message_id
-where e.account_id = :account_id and e.sequence > :sequence
-order by e.sequence limit :limit
+where e.account_id = :account_id and e.sequence > :after_sequence and e.sequence <= :last_sequence
+    and not exists (
+        select 1 from campaign_deletions gone
+        where gone.account_id = e.account_id and gone.campaign = e.campaign and gone.generation > e.generation
+    )
 
 -- name: along_walk
 -- The walk goes along one index, whatever else is asked; "cross" keeps SQLite from choosing another way.
@@ -17,6 +20,10 @@ from events w
 cross join events e on e.account_id = w.account_id and e.id = w.id
 left join messages m on m.account_id = e.account_id and m.id = e.message_id
 where w.account_id = :account_id
+    and not exists (
+        select 1 from campaign_deletions gone
+        where gone.account_id = e.account_id and gone.campaign = e.campaign and gone.generation > e.generation
+    )
 
 -- name: among_gathered
 -- The limit is never reached: it keeps SQLite from walking through the account in the order that is asked for.
@@ -28,7 +35,10 @@ from (
 ) w
 cross join events e on e.account_id = w.account_id and e.id = w.id
 left join messages m on m.account_id = e.account_id and m.id = e.message_id
-where w.account_id = :account_id
+where not exists (
+    select 1 from campaign_deletions gone
+    where gone.account_id = e.account_id and gone.campaign = e.campaign and gone.generation > e.generation
+)
 
 -- name: edge_of_walk
 -- Where a walk of so many steps ends.
@@ -51,7 +61,12 @@ and w.message_id in (
 and w.message_id in (select id from messages where account_id = :account_id and external_id = :external_id)
 
 -- name: by_campaign
+-- The one of this name that there is now.
 and w.campaign = :campaign
+    and w.generation = (
+        select coalesce(max(generation), 0) from campaign_deletions
+        where account_id = :account_id and campaign = :campaign
+    )
 
 -- name: by_topic
 and w.topic = :topic
@@ -85,8 +100,8 @@ and exists (
 
 -- name: of_email
 and exists (
-    select 1 from messages p join recipients r on r.account_id = p.account_id and r.id = p.recipient_id
-    where p.account_id = :account_id and p.id = e.message_id and r.address = :email
+    select 1 from recipients r join messages p on p.account_id = r.account_id and p.recipient_id = r.id
+    where r.account_id = :account_id and r.address = :email and p.id = e.message_id
 )
 
 -- name: of_external_id
@@ -96,7 +111,12 @@ and exists (
 )
 
 -- name: of_campaign
+-- The one of this name that there is now.
 and e.campaign = :campaign
+    and e.generation = (
+        select coalesce(max(generation), 0) from campaign_deletions
+        where account_id = :account_id and campaign = :campaign
+    )
 
 -- name: of_topic
 and e.topic = :topic
@@ -138,3 +158,14 @@ select count(*) as found from (
 select count(*) as found from (
     select 1 from events w where w.account_id = :account_id and w.type in (:types) limit :most
 )
+
+-- name: entries(account_id, sequence, limit)
+-- What each number was given for, whether it can still be shown or not.
+select sequence, id from events where account_id = :account_id and sequence > :sequence
+union all
+select sequence, id from erased_events where account_id = :account_id and sequence > :sequence
+order by sequence limit :limit
+
+-- name: hiding(account_id)
+-- How many campaigns are being erased.
+select count(*) as found from campaign_deletions where account_id = :account_id and erasing = 1

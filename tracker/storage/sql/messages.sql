@@ -29,16 +29,19 @@ on conflict (account_id, address) do update
 set external_id = coalesce(excluded.external_id, recipients.external_id)
 
 -- name: insert_message!
--- The recipient's id is looked up here, since another call may have made the recipient a moment ago.
+-- The recipient's id is looked up here, since another call may have made the recipient a moment ago; and so is whether
+-- a campaign of that name was deleted.
 insert into messages
-    (account_id, id, recipient_id, campaign, topic, email, external_id, metadata, opens, clicks, created_at)
+    (account_id, id, recipient_id, campaign, topic, email, external_id, metadata, opens, clicks, created_at, generation)
 with made (account_id, id, address, campaign, topic, email, external_id, metadata, opens, clicks, created_at) as (
     values (:account_id, :id, :address, :campaign, :topic, :email, :external_id, :metadata, :opens, :clicks, :created_at)
 )
 select
-    d.account_id, d.id, r.id, d.campaign, d.topic, d.email, d.external_id, d.metadata, d.opens, d.clicks, d.created_at
+    d.account_id, d.id, r.id, d.campaign, d.topic, d.email, d.external_id, d.metadata, d.opens, d.clicks, d.created_at,
+    coalesce(gone.generation, 0)
 from made d
 join recipients r on r.account_id = d.account_id and r.address = d.address
+left join campaign_deletions gone on gone.account_id = d.account_id and gone.campaign = d.campaign
 
 -- name: recipients_of(account_id, ids)
 select id, recipient_id from messages where account_id = :account_id and id in (:ids)
@@ -52,9 +55,14 @@ from messages
 where account_id = :account_id and id = :id
 
 -- name: messages(account_id, ids)
-select id, campaign, topic
-from messages
-where account_id = :account_id and id in (:ids)
+select
+    m.id, m.campaign, m.topic, m.generation,
+    exists (
+        select 1 from campaign_deletions gone
+        where gone.account_id = m.account_id and gone.campaign = m.campaign and gone.generation > m.generation
+    ) as deleted
+from messages m
+where m.account_id = :account_id and m.id in (:ids)
 
 -- name: address_key_of(account_id, id)
 select address_key from recipients where account_id = :account_id and id = :id
