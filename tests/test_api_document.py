@@ -227,6 +227,17 @@ def test_actions_are_those_of_the_code() -> None:
     assert rows("| action | what was done |", ACCOUNT) == list(ACTIONS.items())
 
 
+async def test_quotas_are_told_as_it_is_shown(tmp_path: Path) -> None:
+    """Of a new key: the names, the numbers of the settings, and what changes with every call."""
+    (shown,) = re.findall(r"^```http\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
+    fields = dict(line.split(": ", 1) for line in shown.splitlines())
+    async with serving(tmp_path) as served:
+        answer = await (await served.customer()).api.get("/v1/account")
+    assert answer.headers["ratelimit-policy"] == fields["RateLimit-Policy"]
+    pattern = re.sub(r"r=\d+;t=\d+", r"r=\\d+;t=\\d+", fields["RateLimit"])
+    assert re.fullmatch(pattern, answer.headers["ratelimit"])
+
+
 async def test_every_route_is_in_a_document(tmp_path: Path) -> None:
     """What the API answers is written down, and what is written down is answered."""
     async with serving(tmp_path) as served:
