@@ -16,6 +16,7 @@ _IDS = [bytes([number]) * 16 for number in range(6)]
 _WORDS: Mapping[str, Sequence[Any]] = {
     "change": ["added", "added", "removed"],
     "key_id": [_IDS[0], None, _IDS[2]],
+    "made": [b"made"] * 3,
     "metadata": ["{}"] * 3,
     "origin": ["recipient", "customer", "report"],
     "reason": ["unsubscribed", "manual", "bounced"],
