@@ -1,11 +1,11 @@
 """Works out what follows from a slice of the journal; decides everything, stores nothing."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ..domain.clients import describe
 from ..domain.events import Hit, JournalRow
-from ..domain.ids import event_id
+from ..domain.ids import event_ids
 from ..domain.verdicts import RULESET, judge
 from ..storage.projections import CampaignCount, CountKey, ProjectedEvent, Projection
 
@@ -20,7 +20,6 @@ def project(
     accounts: Collection[bytes],
     contexts: Contexts,
     counted: Collection[CountKey],
-    new_id: Callable[[int], bytes] = event_id,
 ) -> Projection:
     """The events and counts that the rows after ``mark`` give.
 
@@ -28,7 +27,8 @@ def project(
     Rows of accounts that are not among ``accounts`` are dropped and counted.
     """
     known = [row.hit for row in rows if row.hit.account in accounts]
-    events = [_event(hit, contexts, new_id) for hit in known]
+    ids = event_ids([hit.occurred_at for hit in known])
+    events = [_event(hit, contexts, identifier) for hit, identifier in zip(known, ids, strict=True)]
     message_counts = Counter(_count_key(event) for event in events if event.message_id is not None)
     return Projection(
         old=mark,
@@ -40,13 +40,13 @@ def project(
     )
 
 
-def _event(hit: Hit, contexts: Contexts, new_id: Callable[[int], bytes]) -> ProjectedEvent:
+def _event(hit: Hit, contexts: Contexts, identifier: bytes) -> ProjectedEvent:
     context = contexts.get((hit.account, hit.message))
     verdict = judge(event_type=hit.type, user_agent=hit.user_agent, prefetch=hit.prefetch, blocked=hit.blocked)
     client = describe(hit.user_agent)
     return ProjectedEvent(
         account_id=hit.account,
-        id=new_id(hit.occurred_at),
+        id=identifier,
         revision=1,
         type=hit.type,
         occurred_at=hit.occurred_at,
