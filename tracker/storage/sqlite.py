@@ -37,6 +37,8 @@ _CHECKPOINT_PAGES = 8_000
 _CACHED_KIB = 16_384
 """Of the connection that writes: a transaction whose pages have no room is written out before its time, some twice."""
 
+_CHECKPOINTS = {True: "pragma wal_checkpoint(truncate)", False: "pragma wal_checkpoint(restart)"}
+
 _DURABLE: dict[str, str | int] = {
     "journal_mode": "wal",
     "synchronous": 2,  # full: NORMAL loses acknowledged commits at a power cut
@@ -48,12 +50,22 @@ _DURABLE: dict[str, str | int] = {
 class SQLite:
     """A database file. ``attached`` is a second file whose tables its readers see as their own."""
 
-    def __init__(self, path: Path, *, attached: Path | None = None, readers: int = 4, patience_ms: int = 1_000) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        attached: Path | None = None,
+        readers: int = 4,
+        patience_ms: int = 1_000,
+        log_kept_s: float = 10.0,
+    ) -> None:
         self._path = path
         self._attached = attached
         self._readers_wanted = readers
         self._patience_ms = patience_ms
         self._locked_at = 0.0
+        self._log_kept_s = log_kept_s
+        self._emptied_at = float("-inf")
 
     async def __aenter__(self) -> Self:
         self._stack = AsyncExitStack()
@@ -102,9 +114,14 @@ class SQLite:
         else:
             await self._transact(work)
 
-    async def scrub(self) -> bool:
-        """Move the log into the file and empty it: ``secure_delete`` clears the file's pages only."""
-        return await self._in_thread(self._empty_log)
+    async def scrub(self, *, at_once: bool = True) -> bool:
+        """Move the log into the file and empty it: ``secure_delete`` clears the file's pages only.
+
+        A log that was emptied grows with every commit, and to make that durable takes twice as long as to write over
+        what is there. So where it may wait, the log is emptied once in ``log_kept_s``, and in between it is written
+        over from its beginning.
+        """
+        return await self._in_thread(partial(self._empty_log, at_once))
 
     async def inspect(self) -> list[str]:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
@@ -119,14 +136,19 @@ class SQLite:
                     connection.interrupt()
                     await asyncio.sleep(0.01)
 
-    def _empty_log(self) -> bool:
+    def _empty_log(self, at_once: bool) -> bool:
+        now = time.monotonic()
+        emptying = at_once or now - self._emptied_at >= self._log_kept_s
         # At once or not at all: while it waited for one who reads, nobody could write.
         self._writer.execute("pragma busy_timeout = 0")
         try:
-            busy: int = self._writer.execute("pragma wal_checkpoint(truncate)").fetchone()[0]
+            busy: int = self._writer.execute(_CHECKPOINTS[emptying]).fetchone()[0]
         finally:
             self._writer.execute(f"pragma busy_timeout = {self._patience_ms}")
-        return busy == 0
+        if busy or not emptying:
+            return False
+        self._emptied_at = now
+        return True
 
     def _run(self, change: Change) -> int:
         bulk = take_apart(change.sql)
