@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 import aiosqlite
 
 from .database import BadDatabase, Broken, Change, Refused, Row, Stale, Unavailable, Values
+from .own_thread import OwnThread
 from .statements import list_names, spread, take_apart
 
 # Its debugging lines hold every parameter: addresses and secrets.
@@ -69,8 +70,8 @@ class SQLite:
 
     async def __aenter__(self) -> Self:
         self._stack = AsyncExitStack()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"writer of {self._path.name}")
-        self._stack.callback(self._thread.shutdown)
+        self._thread = OwnThread(f"writer of {self._path.name}")
+        self._stack.callback(self._thread.close)
         self._readers: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
         try:
             self._writer = await self._in_thread(self._open_writer)
@@ -199,10 +200,7 @@ class SQLite:
             with _translated():
                 return work()
 
-        working = asyncio.get_running_loop().run_in_executor(self._thread, translated)
-        # Whoever waits may be cancelled meanwhile, and then nobody is left to hear of a failure.
-        working.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return await asyncio.shield(working)
+        return await self._thread.run(translated)
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[aiosqlite.Connection]:
