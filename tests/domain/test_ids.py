@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from tracker.domain.ids import (
     BadId,
     event_id,
+    event_ids,
     first_id_at,
     new_account_id,
     new_id,
     parse_account_id,
     parse_id,
+    time_in,
     written,
 )
 
@@ -54,6 +56,15 @@ def test_event_ids_of_one_moment_differ() -> None:
     ids = {event_id(1_000) for _ in range(10_000)}
     assert len(ids) == 10_000
     assert {len(one) for one in ids} == {16}
+
+
+@given(st.lists(milliseconds, max_size=20))
+def test_ids_of_many_events_are_as_those_of_one(times: list[int]) -> None:
+    """Each of its own time, in their order, and no two alike."""
+    ids = event_ids(times)
+    assert [uuid.UUID(bytes=identifier).version for identifier in ids] == [7] * len(times)
+    assert [time_in(identifier) for identifier in ids] == times
+    assert len({identifier[6:] for identifier in ids}) == len(times)
 
 
 @pytest.mark.parametrize("occurred_at", [-1, LAST_MILLISECOND + 1])

@@ -12,6 +12,7 @@ from tests.storage.faults import files_can_grow_no_more
 from tests.storage.samples import a_hit, open_journal
 from tracker.storage.database import Broken, Unavailable
 from tracker.storage.journal import Journal
+from tracker.storage.sqlite import SQLite
 
 pytestmark = pytest.mark.anyio
 
@@ -34,8 +35,14 @@ def files_with_needle(folder: Path) -> set[str]:
     return {file.name for file in folder.iterdir() if NEEDLE.encode() in file.read_bytes()}
 
 
+def empty_the_log_always(databases: Databases) -> None:
+    assert isinstance(databases.inbox, SQLite)
+    databases.inbox._log_kept_s = 0
+
+
 async def test_trimmed_entries_are_gone_from_the_disk(databases: Databases, tmp_path: Path) -> None:
     """E-6: neither the file nor its log holds a byte of a user agent that was projected and trimmed."""
+    empty_the_log_always(databases)
     journal = await open_journal(databases)
     await journal.append([a_hit(user_agent=f"{NEEDLE} {number}") for number in range(3_000)])
     assert files_with_needle(tmp_path) == {"tracker.db.inbox-wal"}
@@ -45,8 +52,21 @@ async def test_trimmed_entries_are_gone_from_the_disk(databases: Databases, tmp_
     await journal.trim(upto=journal.head)
     assert files_with_needle(tmp_path) == set()
     await journal.append([a_hit(user_agent=f"{NEEDLE} after a trim")])
-    assert files_with_needle(tmp_path)
     await journal.trim(upto=journal.head)
+    assert files_with_needle(tmp_path) == set()
+
+
+async def test_entries_trimmed_one_after_the_other_are_gone_when_the_log_is(
+    databases: Databases, tmp_path: Path
+) -> None:
+    """The log is written over for some seconds before it is emptied; until then every turn tries."""
+    journal = await open_journal(databases)
+    for _ in range(2):
+        await journal.append([a_hit(user_agent=NEEDLE)])
+        await journal.trim(upto=journal.head)
+    assert files_with_needle(tmp_path) == {"tracker.db.inbox-wal"}
+    empty_the_log_always(databases)
+    assert await journal.trim(upto=journal.head) == 0
     assert files_with_needle(tmp_path) == set()
 
 

@@ -252,6 +252,31 @@ async def test_scrub_empties_the_log(database: SQLite, path: Path) -> None:
     assert await count(database) == 100
 
 
+async def test_log_is_written_over_where_it_may_wait(database: SQLite, path: Path) -> None:
+    """It keeps its room, for a log that grows makes every commit wait longer for the disk."""
+    log = path.with_name("sample.db-wal")
+    assert await database.scrub(at_once=False)
+    for first in range(0, 1_000, 100):
+        await add(database, *range(first, first + 100))
+    room = log.stat().st_size
+    assert not await database.scrub(at_once=False)
+    await add(database, 1_000)
+    assert log.stat().st_size == room
+    assert await database.scrub()
+    assert log.stat().st_size == 0
+
+
+async def test_log_is_emptied_when_it_has_waited(path: Path) -> None:
+    """However often it is asked in between."""
+    async with SQLite(path, log_kept_s=0) as database:
+        for _ in range(3):
+            await database.change("create table if not exists sample (id bigint not null primary key, name text)")
+            await add(database, *range(3))
+            await database.change("delete from sample")
+            assert await database.scrub(at_once=False)
+            assert path.with_name("sample.db-wal").stat().st_size == 0
+
+
 async def test_scrub_waits_for_nobody(path: Path) -> None:
     """Who reads for long may keep deleted rows a while, and never keeps anybody from writing."""
     async with SQLite(path, patience_ms=60_000) as database:

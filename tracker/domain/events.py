@@ -95,7 +95,7 @@ Entry = Hit | OptOut | Undo
 """What the journal takes."""
 
 
-class JournalRow(msgspec.Struct, frozen=True, kw_only=True):
+class JournalRow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A hit with the journal's key, which grows in the order of commits."""
 
     key: int

@@ -94,6 +94,9 @@ class Database(Protocol):
         """What is damaged, in the database's own words; nothing when all is whole. Reads everything: it takes time."""
         ...
 
-    async def scrub(self) -> bool:
-        """Whether deleted rows are now gone from every file; what somebody reads at this moment may have to stay."""
+    async def scrub(self, *, at_once: bool = True) -> bool:
+        """Whether deleted rows are now gone from every file; what somebody reads at this moment may have to stay.
+
+        Where it need not be at once, a file that is written all the time may keep them for ten seconds more.
+        """
         ...

@@ -83,7 +83,8 @@ class Journal:
         return rows[0]["occurred_at"] if rows else None
 
     async def trim(self, *, upto: int, slice_rows: int = 10_000) -> int:
-        """Forget the entries up to a key, a slice at a time, and make sure that they are gone from the files.
+        """Forget the entries up to a key, a slice at a time, and make sure that they are gone from the files: at once,
+        or within ten seconds where calls follow each other.
 
         Where somebody who reads stands in the way of that, the next call tries again.
         """
@@ -95,7 +96,7 @@ class Journal:
                 self._residue = True
                 await self._database.change(_SQL["trim"], upto=min(start + slice_rows - 1, upto))
             if self._residue:
-                self._residue = not await self._database.scrub()
+                self._residue = not await self._database.scrub(at_once=False)
         return trimmed
 
     @contextmanager

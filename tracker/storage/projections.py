@@ -14,7 +14,7 @@ CountKey = tuple[bytes, bytes, str, str]
 """Account, message, event type, verdict."""
 
 
-class ProjectedEvent(msgspec.Struct, frozen=True, kw_only=True):
+class ProjectedEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An event to be stored, but for its sequence number; the fields are the columns."""
 
     account_id: bytes
@@ -148,8 +148,8 @@ def _numbered(
     last, rows = dict(sequences), []
     for event in events:
         last[event.account_id] += 1
-        account, identifier, *rest = msgspec.structs.astuple(event)
-        rows.append((account, identifier, last[event.account_id], *rest))
+        values = msgspec.structs.astuple(event)
+        rows.append((*values[:2], last[event.account_id], *values[2:]))
     # In the order of accounts: two that do this at once on one database never wait for each other in a circle.
     advanced: list[dict[str, object]] = [
         {"account_id": account, "old": sequences[account], "new": new}

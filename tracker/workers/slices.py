@@ -1,11 +1,11 @@
 """Works out what follows from a slice of the journal; decides everything, stores nothing."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ..domain.clients import describe
 from ..domain.events import EventType, Hit, JournalRow
-from ..domain.ids import event_id
+from ..domain.ids import event_ids
 from ..domain.verdicts import RULESET, judge
 from ..storage.messages import Context
 from ..storage.projections import CampaignCount, CountKey, ProjectedEvent, Projection
@@ -24,7 +24,6 @@ def project(
     accounts: Collection[bytes],
     contexts: Contexts,
     counted: Collection[CountKey],
-    new_id: Callable[[int], bytes] = event_id,
 ) -> Projection:
     """The events and counts that the rows after ``mark`` give.
 
@@ -33,7 +32,8 @@ def project(
     that were deleted. An event without a campaign belongs to no numbers.
     """
     known = [row.hit for row in rows if row.hit.account in accounts and not _forgotten(row.hit, contexts)]
-    events = [_event(hit, contexts, new_id) for hit in known]
+    ids = event_ids([hit.occurred_at for hit in known])
+    events = [_event(hit, contexts, identifier) for hit, identifier in zip(known, ids, strict=True)]
     counted_now = [event for event in events if event.campaign]
     message_counts = Counter(map(_count_key, counted_now))
     return Projection(
@@ -51,14 +51,14 @@ def _forgotten(hit: Hit, contexts: Contexts) -> bool:
     return context is not None and context.deleted and hit.type in _OF_A_CAMPAIGN
 
 
-def _event(hit: Hit, contexts: Contexts, new_id: Callable[[int], bytes]) -> ProjectedEvent:
+def _event(hit: Hit, contexts: Contexts, identifier: bytes) -> ProjectedEvent:
     context = contexts.get((hit.account, hit.message))
     campaign = context if context and not context.deleted else None
     verdict = judge(event_type=hit.type, user_agent=hit.user_agent, prefetch=hit.prefetch, blocked=hit.blocked)
     client = describe(hit.user_agent)
     return ProjectedEvent(
         account_id=hit.account,
-        id=new_id(hit.occurred_at),
+        id=identifier,
         revision=1,
         type=hit.type,
         occurred_at=hit.occurred_at,
