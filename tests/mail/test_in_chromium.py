@@ -26,7 +26,7 @@ pytestmark = pytest.mark.browser
 
 _BATCH = 10
 short_or_long = pytest.mark.parametrize(
-    "batches", [200, pytest.param(3_000, marks=pytest.mark.long)], ids=["short", "long"]
+    "batches", [200, pytest.param(1_500, marks=pytest.mark.long)], ids=["short", "long"]
 )
 
 
@@ -109,7 +109,7 @@ def navigated(browser: Chromium, mail: str) -> int:
     )
 
 
-@pytest.mark.parametrize("batches", [100, pytest.param(3_000, marks=pytest.mark.long)], ids=["short", "long"])
+@pytest.mark.parametrize("batches", [30, pytest.param(1_500, marks=pytest.mark.long)], ids=["short", "long"])
 def test_destination_is_what_chromium_opens(browser: Chromium, batches: int) -> None:
     """B-5: of every URL that is accepted, however its host is spelt."""
     accepted = 0
