@@ -104,7 +104,7 @@ def _is_accepted(raw: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("examples", [500, pytest.param(200_000, marks=pytest.mark.long)], ids=["short", "long"])
+@pytest.mark.parametrize("examples", [500, pytest.param(20_000, marks=pytest.mark.long)], ids=["short", "long"])
 def test_two_addresses_have_one_key_only_if_they_are_one_mailbox(examples: int) -> None:
     """A15.4 to A15.6, both ways; and the canonical form of an address has the key of the address."""
 
