@@ -95,10 +95,11 @@ def _outside_of_conditions(original: Tree, made: Tree) -> Iterator[Node]:
 
 
 def same_but_for_the_pixel(made: Tree, complete: Tree, mail: str) -> None:
-    """One pixel more, and every text and link as without it. A set of frames shows no mail, and no pixel."""
-    pixels = [node for node in complete if node.attributes.get(" src") == URLS.open_url]
-    framed = any(node.name.endswith(" frameset") for node in made)
-    assert [node.name for node in pixels] == ([] if framed else [f"{_HTML}img"]), mail
+    """One pixel more, and every text and link as without it. Of a set of frames nothing is promised."""
+    if any(node.name == f"{_HTML}frameset" for node in made):
+        return
+    pixels = [node.name for node in complete if node.attributes.get(" src") == URLS.open_url]
+    assert pixels == [f"{_HTML}img"], mail
     assert _words(complete) == _words(made), mail
     assert _opened(complete) == _opened(made), mail
 
