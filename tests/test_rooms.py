@@ -38,7 +38,7 @@ FENCES = {
     "itsdangerous": {"domain"},
     "ua_parser": {"domain/clients.py"},
     "email_validator": {"domain/addresses.py"},
-    "idna": {"domain/addresses.py"},
+    "idna": {"domain/addresses.py", "domain/destinations.py"},
     "selectolax": set[str](),
 }
 

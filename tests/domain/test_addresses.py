@@ -53,7 +53,7 @@ FORMS = [
     ("bob@corp.local", "bob@corp.local", "bob@corp.local"),
     ("bob@example.test", "bob@example.test", "bob@example.test"),
     ("b@1.de", "b@1.de", "b@1.de"),
-    ('"a\u037eb"@x.de', "a\u037eb@x.de", '"a;b"@x.de'),
+    ('"a\u037eb"@x.de', '"a\u037eb"@x.de', '"a;b"@x.de'),
 ]
 
 REFUSED = {

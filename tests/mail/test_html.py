@@ -96,6 +96,11 @@ MAILS = {
         "<style><a href=https://x.example/1></style><a href=«https://x.example/2»>"
         "</style></svg><svg/><style><a href=https://x.example/no></style>¶"
     ),
+    "raw text of a drawing": (
+        '<svg><style><a href="https://x.example/no"></style><a href="«https://x.example/1»"></svg>'
+        '<math><xmp><a href="https://x.example/no">¶'
+    ),
+    "character data without an end": 'x¶<math><a href="«https://x.example/1»"><![CDATA[<a href="https://x.example/no">',
     "character data": '<p><![CDATA[ <a href="https://x.example/no" ]]> <a href="«https://x.example/»">x</a>¶',
     "base": (
         '<base href="https://b.example/c/"><a href="https:d">1</a><a href=HTTPS:/d>2</a><a href="d">3</a>'

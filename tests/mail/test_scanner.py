@@ -191,6 +191,8 @@ def test_first_of_two_attributes_counts() -> None:
         "</bodyx></ body>|</body",
         "a <|",
         "a |</",
+        "a |<math><mi>b<svg><![CDATA[<b>",
+        "a <math></math>|<![CDATA[<b",
         "a </>|",
     ],
 )

@@ -156,7 +156,8 @@ def _mailbox(local: str) -> str:
 
 
 def _with_quotes_needed(mailbox: str) -> str:
-    if _NEEDS_NO_QUOTES.fullmatch(mailbox):
+    # A Greek question mark is a semicolon to whoever normalizes it.
+    if _NEEDS_NO_QUOTES.fullmatch(unicodedata.normalize("NFC", mailbox)):
         return mailbox
     escaped = re.sub(r'(["\\])', r"\\\1", mailbox)
     return f'"{escaped}"'

@@ -112,6 +112,7 @@ class _Scanner:
         self._end = end
         self._outlook = outlook
         self._foreign = ForeignContent()
+        self._entered = 0
         self._doubted: str | None = None
 
     def run(self, at: int) -> int:
@@ -120,7 +121,8 @@ class _Scanner:
             dull = (_TEXT if self._foreign else _DULL).match(self._html, at, self._end)
             after = dull.end() if dull else self._construct(at)
             if after is None:
-                return at
+                # A pixel within a drawing would end it, and what follows would no longer be what it was.
+                return self._entered if self._foreign else at
             at = after
         return at
 
@@ -168,6 +170,8 @@ class _Scanner:
             self._link(tag)
         elif name == "base":
             self.based |= "href" in _read_attributes(self._html, tag)
+        if not self._foreign:
+            self._entered = tag.start()
         if self._foreign.open(name, empty=tag["tail"].endswith("/")):
             # Forgotten end tags let browsers read it as HTML, where what it holds is text.
             if self._doubted is None and (name in _RAW_ENDS or name == "script"):
