@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import math
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -201,6 +202,21 @@ async def batch_of_mails(server: Server, account: Account, ledger: Ledger, numbe
     return mails
 
 
+class Pace:
+    """Lets so many through in a second, and does not make up for those that did not come; at first all."""
+
+    def __init__(self) -> None:
+        self.per_second = math.inf
+        self._next = 0.0
+
+    async def wait(self) -> None:
+        """Until it is one's turn."""
+        if math.isfinite(self.per_second):
+            now = asyncio.get_running_loop().time()
+            self._next = max(self._next, now) + 1 / self.per_second
+            await asyncio.sleep(self._next - now)
+
+
 class Load:
     """A mailer for each account, readers, and leavers for every second mail, as long as it is entered."""
 
@@ -213,6 +229,7 @@ class Load:
         readers: int = 8,
         leavers: int = 2,
         seed: int = 1,
+        pace: "Pace | None" = None,
     ) -> None:
         self._port = server.port
         self._accounts = accounts
@@ -220,6 +237,7 @@ class Load:
         self._readers = readers
         self._leavers = leavers
         self._random = random.Random(seed)
+        self._pace = pace or Pace()
         self._ended = False
         self.mails: list[Mail] = []
         self._to_leave: list[Mail] = []
@@ -260,6 +278,7 @@ class Load:
     async def _run(self, turn: Callable[[Client], Awaitable[None]]) -> None:
         async with Client(self._port, self._ledger) as client:
             while not self._ended:
+                await self._pace.wait()
                 await turn(client)
 
     async def _mail(self, account: Account, client: Client) -> None:
