@@ -141,8 +141,10 @@ class Allowance(NamedTuple):
 
 
 ALLOWANCES: Mapping[str, Allowance] = {
-    "server MiB": Allowance(growth=16, most=400),
-    "worker MiB": Allowance(growth=16, most=400),
+    "server MiB": Allowance(growth=16, most=300),
+    # It keeps a prepared statement for each number of rows up to 256 that it has stored at once. All of them together
+    # take some 80 MiB, and the last of them comes late.
+    "worker MiB": Allowance(growth=80, most=300),
     "server descriptors": Allowance(growth=4, most=200),
     "worker descriptors": Allowance(growth=4, most=50),
     "log of the main file MiB": Allowance(growth=8, most=64),
