@@ -156,6 +156,11 @@ class Server:
         lines = Path(f"/proc/{self._running().pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{what}:"))
 
+    def processor_seconds(self) -> float:
+        """What the serving process has used of processors so far."""
+        fields = Path(f"/proc/{self._running().pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def descriptors(self) -> int:
         """How many files and connections it holds open."""
         return len(list(Path(f"/proc/{self._running().pid}/fd").iterdir()))

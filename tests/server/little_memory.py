@@ -5,6 +5,7 @@ import contextlib
 import os
 import shlex
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 _V1, _V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
 _LESS, _LESS_AFTER_S = 8 << 20, 0.1
+_KILLED_WITHIN_S = 60.0
 
 
 class LittleMemory(NamedTuple):
@@ -39,13 +41,14 @@ class LittleMemory(NamedTuple):
 
     async def until_one_is_killed(self, most: int) -> None:
         """Leave less and less memory until the kernel kills somebody, and then as much as before."""
-        allowed, before = most, self.killed()
+        allowed, before, deadline = most, self.killed(), time.monotonic() + _KILLED_WITHIN_S
         while self.killed() == before:
-            assert allowed > 0, "nobody was killed, with no memory left"
+            assert time.monotonic() < deadline, f"nobody was killed, with {allowed:,} bytes of memory"
             with contextlib.suppress(OSError):
-                self.allow(allowed)
+                # Refused while more than that is in use, and then whoever wants more is killed.
+                self.allow(allowed - _LESS)
+                allowed -= _LESS
             await asyncio.sleep(_LESS_AFTER_S)
-            allowed -= _LESS
         self.allow(most)
 
 

@@ -31,6 +31,7 @@ _ON_FILE = re.compile(r"(?P<name>\w+)\(\d+<(?P<path>[^>]*)>(?P<rest>.*)")
 _ON_NAMES = re.compile(r'(?P<name>\w+)\((?:AT_FDCWD<[^>]*>, )?(?P<paths>"[^"]*"(?:, "[^"]*")*)(?P<rest>.*)')
 _DATA = re.compile(r', "(?P<data>[^"]*)"(?P<cut>\.\.\.)?, \d+(?:, (?P<offset>\d+))?')
 _ON_SOCKET = re.compile(r'(?P<name>\w+)\(\d+<TCP:\[(?P<peers>[^\]]*)\]>, "(?P<data>[^"]*)"')
+_LAST_WORDS = 64 * 1024
 _UNIMPORTANT = ("-shm", ".lock")
 """The index of a log is made anew by whoever opens it first, and locks end with their process."""
 
@@ -122,9 +123,15 @@ class Recording:
 
     async def ended(self) -> list[Step]:
         """All that happened, once the server has ended."""
-        first = self._trace.read_text().split(maxsplit=1)[0]
-        done = re.compile(rf"^{first} .*\+\+\+ ", re.MULTILINE)
-        await until(lambda: bool(done.search(self._trace.read_text())), within_s=20, what="the end of the recording")
+        with self._trace.open("rb") as trace:
+            first = trace.readline().split(maxsplit=1)[0]
+            done = re.compile(rb"^%b .*\+\+\+ " % first, re.MULTILINE)
+
+            def ended() -> bool:
+                trace.seek(max(self._trace.stat().st_size - _LAST_WORDS, 0))
+                return bool(done.search(trace.read()))
+
+            await until(ended, within_s=20, what="the end of the recording")
         return list(_Reader(self._folder, self._shown, self.account().id).steps(self._trace))
 
 

@@ -20,6 +20,7 @@ from tests.server.wire import Connection, written_request
 pytestmark = [pytest.mark.fault, pytest.mark.anyio]
 
 _CLOSED_WITHIN_S = 15.0
+_WATCHED_S = 2.0
 _KEPT_DESCRIPTORS = 200
 _HALVES = (b"", b"G", b"GET /o/x.gif HTTP/1.1\r\nHost: t.example.com\r\nX-Pad: y", b"POST /u/x HTTP/1.1\r\nContent-")
 _MOST_GROWTH = 4 << 20
@@ -85,7 +86,8 @@ def has_ended(one: socket.socket) -> bool:
 
 
 async def test_flood_beyond_the_open_files_takes_no_place_from_requests(tmp_path: Path) -> None:
-    """F25: as many connections as there are files for; those that send nothing make room for those that do."""
+    """F25: as many connections as there are files for; those that send nothing make room for those that do, and cost
+    no time of the processor while they wait."""
     descriptors_allowed(1_000)
     program = ("bash", "-c", 'ulimit -n 256 && exec "$0" -m tracker "$@"', sys.executable)
     async with Server(tmp_path / "data", program=program, settings=_MANY) as server:
@@ -95,6 +97,11 @@ async def test_flood_beyond_the_open_files_takes_no_place_from_requests(tmp_path
             async with Load(server, [account], ledger, readers=20) as load:
                 await load.grows(by=500)
             assert server.descriptors() < 256
+            before = server.processor_seconds()
+            await asyncio.sleep(_WATCHED_S)
+            assert server.processor_seconds() - before < _WATCHED_S / 2, "it must not go round in circles"
+        async with Load(server, [account], ledger, readers=20) as load:
+            await load.grows(by=500)
         await expect_nothing_lost(server, ledger)
         await expect_a_good_end(server)
 

@@ -53,6 +53,7 @@ class History:
     """When opt-outs were answered, and what checks said, all by one clock."""
 
     left_at: dict[str, float] = field(default_factory=dict)
+    gone: list[str] = field(default_factory=list)
     checks: int = 0
     allowed: list[Checked] = field(default_factory=list)
 
@@ -84,18 +85,17 @@ async def leave(leaver: Client, mail: Mail, history: History) -> None:
         answer = await leaver.leave(mail)
     assert answer.status == 200, answer
     history.left_at[mail.name] = time.monotonic()
+    history.gone.append(mail.name)
 
 
 async def leave_and_check(server: Server, mails: Sequence[Mail], history: History, ledger: Ledger) -> None:
     """One client: before each opt-out a check, at once after it another, of others who have left as well."""
     chance = random.Random(len(mails))
     async with Client(server.port, ledger) as leaver, Client(server.port, ledger) as mailer:
-        gone: list[str] = []
         for mail in mails:
             await check(mailer, mail.account, [mail.name], history)
             await leave(leaver, mail, history)
-            gone.append(mail.name)
-            await check(mailer, mail.account, [mail.name, *chance.choices(gone, k=_OTHERS)], history)
+            await check(mailer, mail.account, [mail.name, *chance.choices(history.gone, k=_OTHERS)], history)
 
 
 async def killed_meanwhile(server: Server, history: History, *, kills: int, opt_outs: int) -> None:
