@@ -14,6 +14,7 @@ from uvicorn.server import ServerState
 from tests.web.serving import SAFE
 from tracker.cli.connections import Connections, Limits
 from tracker.cli.protocol import Protocol
+from tracker.web.tallies import Connected
 
 pytestmark = pytest.mark.anyio
 
@@ -142,7 +143,7 @@ class Server:
 async def served(**changes: Any) -> AsyncIterator[Server]:
     """A server with limits of its own, whose clock stands still."""
     limits = {"head_seconds": HEAD_S, "body_seconds": BODY_S, "connections": 100, "per_address": 100, **changes}
-    application, connections, state = Application(), Connections(Limits(**limits)), ServerState()
+    application, connections, state = Application(), Connections(Limits(**limits), Connected()), ServerState()
     connections._ticking = True
     config = uvicorn.Config(application, ws="none", lifespan="off", log_config=None, access_log=False)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -502,7 +503,7 @@ class Silent:
 
 async def test_room_is_made_once_for_each_newcomer() -> None:
     """Many come in one turn of the loop, before the first that was hung up on is really gone."""
-    connections = Connections(Limits(head_seconds=1, body_seconds=1, connections=8, per_address=8))
+    connections = Connections(Limits(head_seconds=1, body_seconds=1, connections=8, per_address=8), Connected())
     connections._ticking = True
     everybody = [Silent() for _ in range(100)]
     for newcomer in everybody:
@@ -520,7 +521,39 @@ async def test_trusted_proxy_may_have_every_place(proxies: list[str]) -> None:
 
 async def test_address_is_that_of_a_whole_network_in_ipv6() -> None:
     """A /64 is what one household gets; an IPv4 address is the same in both families."""
-    crowd = Connections(Limits(head_seconds=1, body_seconds=1, connections=1, per_address=1))._crowd
+    crowd = Connections(Limits(head_seconds=1, body_seconds=1, connections=1, per_address=1), Connected())._crowd
     assert crowd("2001:db8:1:2::3") == crowd("2001:db8:1:2:ffff::4") != crowd("2001:db8:1:3::3")
     assert crowd("::ffff:203.0.113.9") == crowd("203.0.113.9") != crowd("203.0.113.8")
     assert crowd(None) is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "limit"),
+    [
+        (b"", "nothing_sent"),
+        (b"GET", "head"),
+        (b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nx", "body"),
+        (b"no HTTP\r\n\r\n", "syntax"),
+        (target_of(9_000), "size"),
+    ],
+)
+async def test_cut_is_counted_by_its_limit(server: Server, sent: bytes, limit: str) -> None:
+    """Once for each connection; those that are open are counted as long as they are."""
+    connected = server.connections.connected
+    await server.connect(sent)
+    server.pass_seconds(HEAD_S + BODY_S + 1)
+    await until(lambda: bool(connected.cut))
+    assert connected.cut == {limit: 1}
+    server.pass_seconds(HEAD_S + BODY_S)
+    await until(lambda: connected.open == 0)
+
+
+async def test_newcomers_without_a_place_are_counted() -> None:
+    """A place that was taken away, and one that could not be."""
+    async with served(per_address=1) as server:
+        await server.connect()
+        await server.connect(GET.replace(b"/", b"/stream", 1))
+        await until(lambda: server.connections.connected.cut == {"place": 1})
+        await until(lambda: any(connection._answer_due for connection in protocols(server)))
+        await server.connect()
+        await until(lambda: server.connections.connected.refused == 1)
