@@ -179,8 +179,9 @@ class Protocol(HttpToolsProtocol):
         elif self._stage == _HEAD and self._unfinished:
             self._refuse(TOO_SLOW)
         else:
-            # Where the stage is another it has been refused, and has had its time to hear of it.
-            self._connections.connected.cut["nothing_sent"] += self._stage == _HEAD
+            if self._stage == _HEAD:
+                self._connections.connected.cut["nothing_sent"] += 1
+            # Any other has been refused, and has had its time to hear of it.
             self.transport.abort()
 
     def _look_at_answer(self, answer_due: float) -> None:
