@@ -95,11 +95,13 @@ log = logging.getLogger(__name__)
 class App:
     """The serving process as an ASGI application."""
 
-    def __init__(self, asgi: ASGIApp, router: Any, health: Health, supervisor: Supervisor) -> None:
+    def __init__(self, asgi: ASGIApp, router: Any, health: Health, supervisor: Supervisor, tally: Tally) -> None:
         self._asgi = asgi
         self._health = health
         self._supervisor = supervisor
         self.router = router
+        self.connected = tally.connections
+        """Counted by whoever serves it."""
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return self._asgi(scope, receive, send)
@@ -252,7 +254,7 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
     starlette = _starlette([route for subject in subjects for route in subject.routes()], site, lifespan)
     requests = Requests(SafeHeaders(starlette), served.tally)
     front = Tracking(requests, links, served.writer, served.stops, strangers, pages, served.tally)
-    return App(front, starlette.router, health, supervisor)
+    return App(front, starlette.router, health, supervisor, served.tally)
 
 
 def _persons(served: _Served, links: Links, strangers: Strangers, pages: Pages) -> Persons:
@@ -324,6 +326,7 @@ def _metrics(settings: Settings, keyring: Keyring, served: _Served, supervisor: 
         keys=served.keys,
         supervisor=None if settings.worker == "inline" else supervisor,
         disk=served.disk,
+        inspection=served.inspection,
         tally=served.tally,
     )
     return Metrics(Measures(parts), settings.metrics_token, behind=bool(settings.proxies))

@@ -13,6 +13,7 @@ from uvicorn.server import ServerState
 from tests.web.serving import SAFE
 from tracker.cli.connections import Connections, Limits
 from tracker.cli.protocol import Protocol
+from tracker.web.tallies import Connected
 
 HEAD_S, BODY_S = 10, 30
 GET = b"GET / HTTP/1.1\r\nHost: t\r\n\r\n"
@@ -139,7 +140,7 @@ class Server:
 async def served(**changes: Any) -> AsyncIterator[Server]:
     """A server with limits of its own, whose clock stands still."""
     limits = {"head_seconds": HEAD_S, "body_seconds": BODY_S, "connections": 100, "per_address": 100, **changes}
-    application, connections, state = Application(), Connections(Limits(**limits)), ServerState()
+    application, connections, state = Application(), Connections(Limits(**limits), Connected()), ServerState()
     connections._ticking = True
     config = uvicorn.Config(application, ws="none", lifespan="off", log_config=None, access_log=False)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -9,6 +9,7 @@ from tests.cli.connected import (
     served,
 )
 from tracker.cli.connections import Connections, Limits
+from tracker.web.tallies import Connected
 
 pytestmark = pytest.mark.anyio
 
@@ -73,7 +74,7 @@ class Silent:
 
 async def test_room_is_made_once_for_each_newcomer() -> None:
     """Many come in one turn of the loop, before the first that was hung up on is really gone."""
-    connections = Connections(Limits(head_seconds=1, body_seconds=1, connections=8, per_address=8))
+    connections = Connections(Limits(head_seconds=1, body_seconds=1, connections=8, per_address=8), Connected())
     connections._ticking = True
     everybody = [Silent() for _ in range(100)]
     for newcomer in everybody:
@@ -91,7 +92,7 @@ async def test_trusted_proxy_may_have_every_place(proxies: list[str]) -> None:
 
 async def test_address_is_that_of_a_whole_network_in_ipv6() -> None:
     """A /64 is what one household gets; an IPv4 address is the same in both families."""
-    crowd = Connections(Limits(head_seconds=1, body_seconds=1, connections=1, per_address=1))._crowd
+    crowd = Connections(Limits(head_seconds=1, body_seconds=1, connections=1, per_address=1), Connected())._crowd
     assert crowd("2001:db8:1:2::3") == crowd("2001:db8:1:2:ffff::4") != crowd("2001:db8:1:3::3")
     assert crowd("::ffff:203.0.113.9") == crowd("203.0.113.9") != crowd("203.0.113.8")
     assert crowd(None) is None

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 from tracker.cli.connections import Connections, Limits
 from tracker.cli.protocol import Protocol
 from tracker.web.prepared import Prepared
+from tracker.web.tallies import Connected
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +44,7 @@ async def _answered(request: bytes) -> list[bytes]:
     config = uvicorn.Config(_app, http=Protocol, lifespan="off", log_config=None, server_header=False)
     config.load()
     state, wire = uvicorn.server.ServerState(), _Wire()
-    connections = Connections(Limits(head_seconds=10, body_seconds=30, connections=1, per_address=1))
+    connections = Connections(Limits(head_seconds=10, body_seconds=30, connections=1, per_address=1), Connected())
     protocol = Protocol(config=config, server_state=state, app_state={}, connections=connections)
     protocol.connection_made(wire)
     protocol.data_received(request)

@@ -286,3 +286,15 @@ async def test_worker_is_watched(tmp_path: Path) -> None:
         await server.worker_other_than(old)
         after = samples_of((await near.get(url)).text)
         assert after["tracker_worker_restarts_total"][()] == 1
+
+
+async def test_what_the_inspection_found_is_told(served: Served) -> None:
+    """F14: damage is a number to be woken for, and so is an inspection that does not take place."""
+    inspection = served.app._health._inspection
+    before = await scrape(served)
+    await inspection.turn()
+    after = await scrape(served)
+    inspection.damaged = True
+    damaged = await scrape(served)
+    names = ("tracker_files_damaged", "tracker_inspections_total")
+    assert [[found[name][()] for name in names] for found in (before, after, damaged)] == [[0, 0], [0, 1], [1, 1]]

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..web.tallies import Connected
+
 _KEPT_DESCRIPTORS = 128
 """Open files that are no connections: databases, the worker's pipe, the listener, and room for a command beside."""
 
@@ -44,8 +46,9 @@ class Connection(Protocol):
 class Connections:
     """All connections of a process, looked at once a tick: a timer for each request would cost every reader."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, connected: Connected) -> None:
         self.limits = limits
+        self.connected = connected
         # The time the server lived through, in ticks. What it slept through itself is nobody's delay.
         self.now = 0.0
         self._set_dues()
@@ -61,8 +64,10 @@ class Connections:
         crowd = self._crowd(address)
         others = self._crowds.get(crowd, set()) if crowd is not None else set()
         if not (self._has_room(self._all, self.limits.connections) and self._has_room(others, self.limits.per_address)):
+            self.connected.refused += 1
             return False
         self._all.add(connection)
+        self.connected.open = len(self._all)
         if crowd is not None:
             self._crowds.setdefault(crowd, set()).add(connection)
             self._crowd_of[connection] = crowd
@@ -74,6 +79,7 @@ class Connections:
     def forget(self, connection: Connection) -> None:
         """It is gone, or was never admitted."""
         self._all.discard(connection)
+        self.connected.open = len(self._all)
         crowd = self._crowd_of.pop(connection, None)
         if crowd is not None:
             self._crowds[crowd].discard(connection)
@@ -88,6 +94,7 @@ class Connections:
         leaving = heapq.nsmallest(len(crowd) // _ROOM_MADE + 1, waiting, key=_due)
         for connection in leaving:
             self.forget(connection)
+            self.connected.cut["place"] += 1
             connection.give_way()
         return bool(leaving)
 

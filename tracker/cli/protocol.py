@@ -186,6 +186,9 @@ class Protocol(HttpToolsProtocol):
         elif self._stage == _HEAD and self._unfinished:
             self._refuse(TOO_SLOW)
         else:
+            if self._stage == _HEAD:
+                self._connections.connected.cut["nothing_sent"] += 1
+            # Any other has been refused, and has had its time to hear of it.
             self.transport.abort()
 
     def _look_at_answer(self, answer_due: float) -> None:
@@ -195,12 +198,15 @@ class Protocol(HttpToolsProtocol):
 
     def _look_at_closing(self) -> None:
         """Closing ends when the client has taken what was sent; so far it has not."""
-        if self._stage == _END:
+        if self.transport.get_write_buffer_size() and self._stage == _END:
             self._throw_away()
+        elif self._stage == _END:
+            self.transport.abort()
         self._wait_for(_END, self._body_s)
 
     def _throw_away(self) -> None:
         """Hang up on one who does not read. The system would go on for hours, holding megabytes for each of them."""
+        self._connections.connected.cut["answer"] += 1
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _WITHOUT_LINGERING)
         self.transport.abort()
 
@@ -258,6 +264,7 @@ class Protocol(HttpToolsProtocol):
         stage = self._stage
         if stage == _END:
             return
+        self._connections.connected.cut[_limit_of(refusal, stage)] += 1
         self._wait_for(_END, _LINGER_S)
         if stage in (_BODY, _REST_OF_BODY):
             self._refuse_body(refusal)
@@ -293,3 +300,9 @@ class Protocol(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         return b"%s %s HTTP/%s\r\n%s\r\n%s" % (method, self.url, version, fields, rest)
+
+
+def _limit_of(refusal: bytes, stage: int) -> str:
+    if refusal is TOO_SLOW:
+        return "body" if stage in (_BODY, _REST_OF_BODY) else "head"
+    return "syntax" if refusal is NOT_HTTP else "size"

@@ -42,7 +42,7 @@ def run(settings: Settings, app: App, listener: socket.socket) -> None:
     config = uvicorn.Config(
         ProxyHeadersMiddleware(asgi, trusted_hosts=settings.proxies) if settings.proxies else asgi,
         loop="uvloop",
-        http=functools.partial(Protocol, connections=_connections(settings)),  # type: ignore[arg-type]
+        http=functools.partial(Protocol, connections=_connections(settings, app)),  # type: ignore[arg-type]
         ws="none",
         interface="asgi3",
         lifespan="on",
@@ -67,7 +67,7 @@ def run(settings: Settings, app: App, listener: socket.socket) -> None:
         raise click.ClickException("the server could not start: the reason stands above") from None
 
 
-def _connections(settings: Settings) -> Connections:
+def _connections(settings: Settings, app: App) -> Connections:
     limits = Limits(
         head_seconds=settings.head_seconds,
         body_seconds=settings.body_seconds,
@@ -75,7 +75,7 @@ def _connections(settings: Settings) -> Connections:
         per_address=settings.connections_per_address,
         proxies=settings.proxies,
     )
-    return Connections(limits)
+    return Connections(limits, app.connected)
 
 
 def _cuts_in_one_line(record: logging.LogRecord) -> bool:

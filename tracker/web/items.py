@@ -10,6 +10,7 @@ import msgspec
 from starlette.requests import Request
 
 from .bodies import KIB, JsonBody, decoded, flaw_in, read_bytes
+from .bulk import LARGE
 from .problems import Flaw, Problem, flawed
 
 T = TypeVar("T")
@@ -63,7 +64,8 @@ class ItemsBody(JsonBody[T]):
 
     async def read(self, request: Request) -> T:
         """The body. Raises ``Problem`` as :func:`read_json` does."""
-        return await asyncio.to_thread(self._decoded, await read_bytes(request, self.limit, self.media_types))
+        body = await read_bytes(request, self.limit, self.media_types)
+        return await asyncio.to_thread(self._decoded, body) if len(body) > LARGE else self._decoded(body)
 
     def _decoded(self, body: bytes) -> T:
         rest, items = without_items(body, self._items)
@@ -187,7 +189,8 @@ def text_in(raw: msgspec.Raw, name: str) -> str | None:
     try:
         found = _loosely(item.decode()) if len(item) <= LARGEST_ITEM else None
         text = found.get(name) if isinstance(found, dict) else None
-        return text if isinstance(text, str) and text.encode() else None
+        # Half a surrogate pair cannot be given back.
+        return text.encode().decode() if isinstance(text, str) else None
     except (ValueError, RecursionError):
         return None
 

@@ -24,12 +24,13 @@ from ..storage.journal import Journal
 from ..workers.backlog import Backlog
 from ..workers.directory import Directory
 from ..workers.disk import Disk
+from ..workers.inspection import Inspection
 from ..workers.keys import KeyFileReader
 from ..workers.pulse import Pulse
 from ..workers.stops import StopList
 from ..workers.supervisor import Supervisor
 from ..workers.writer import EventWriter
-from .tallies import Tally
+from .tallies import CUTS, Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class Parts:
     keys: KeyFileReader | None
     supervisor: Supervisor | None
     disk: Disk
+    inspection: Inspection
     tally: Tally
 
 
@@ -55,7 +57,10 @@ class Measures:
 
     def __init__(self, parts: Parts) -> None:
         self._disk = parts.disk
-        subjects = (_built, _answers, _durations, _checks, _hits, _journal, _projector, _memory, _space)
+        subjects = (
+            *(_built, _connections, _answers, _durations, _checks, _hits),
+            *(_journal, _projector, _inspection, _memory, _space),
+        )
         self._collectors: list[Collector] = [_Reading(families, parts) for families in subjects]
         self._collectors.append(ProcessCollector(registry=None))
         if (supervisor := parts.supervisor) is not None:
@@ -107,6 +112,13 @@ def _counters(name: str, sentence: str, label: str, values: Mapping[str, int], k
 def _built(_: Parts) -> Iterator[Metric]:
     build = {"version": __version__, "python": platform.python_version()}
     yield InfoMetricFamily("tracker_build", "The release of Tracker, and the Python it runs on.", build)
+
+
+def _connections(parts: Parts) -> Iterator[Metric]:
+    connected = parts.tally.connections
+    yield _gauge("connections_open", "Connections that hold a place.", connected.open)
+    yield _counter("connections_refused", "Connections that found no place, all being busy.", connected.refused)
+    yield _counters("connections_cut", "Connections ended by us, by the limit they met.", "limit", connected.cut, CUTS)
 
 
 def _answers(parts: Parts) -> Iterator[Metric]:
@@ -198,6 +210,12 @@ def _projector(parts: Parts) -> Iterator[Metric]:
     yield _counter(
         "worker_restarts", "How often the worker was started again.", supervisor.restarts if supervisor else 0
     )
+
+
+def _inspection(parts: Parts) -> Iterator[Metric]:
+    inspection = parts.inspection
+    yield _gauge("files_damaged", "1 after an inspection found damage, until one finds none.", inspection.damaged)
+    yield _counter("inspections", "How often the files were read from end to end.", inspection.inspections)
 
 
 def _memory(parts: Parts) -> Iterator[Metric]:

@@ -33,6 +33,22 @@ class Durations:
         return list(zip((*map(str, BOUNDS_S), "+Inf"), accumulate(self._counts), strict=True))
 
 
+class Connected:
+    """Connections, as the server below the application counts them."""
+
+    def __init__(self) -> None:
+        self.open = 0
+        """Those that hold a place now."""
+        self.refused = 0
+        """Those that found none."""
+        self.cut: Counter[str] = Counter()
+        """By the limit they met, one of ``CUTS``."""
+
+
+CUTS = ("answer", "body", "head", "nothing_sent", "place", "size", "syntax")
+"""Limits of a connection: why it was ended by us."""
+
+
 class Tally:
     """Written by the handlers, read by whoever makes metrics of it."""
 
@@ -50,6 +66,7 @@ class Tally:
         self.answers: Counter[tuple[Answered, str]] = Counter()
         """Requests by kind and class of status, such as ``2xx``."""
         self.durations: dict[Answered, Durations] = {}
+        self.connections = Connected()
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request has been answered."""

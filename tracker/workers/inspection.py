@@ -33,6 +33,8 @@ class Inspection:
         self._interval_s = interval_s
         self.damaged = False
         """Whether the last inspection found anything; what it found stands in the log."""
+        self.inspections = 0
+        """How many came to their end."""
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="inspection")
@@ -51,6 +53,7 @@ class Inspection:
         if damages:
             log.critical("the database is damaged, restore a backup: %s", "; ".join(damages[:_MOST_SHOWN]))
         self.damaged = bool(damages)
+        self.inspections += 1
 
     async def _lost(self) -> list[bytes]:
         """Accounts whose pepper gives their addresses other keys: no check would find any of their opt-outs."""
