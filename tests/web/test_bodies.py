@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.web.serving import Customer, pointers_of, problem_of
+from tests.web.serving import Customer, Served, ask, pointers_of, problem_of
 
 pytestmark = pytest.mark.anyio
 
@@ -141,3 +141,10 @@ async def test_pointer_leads_to_the_flaw(resident: Customer, content: bytes, poi
 async def test_parameters_of_a_post_are_refused_by_name(resident: Customer, path: str) -> None:
     """What stands in the query of these is a mistake: it would not be heard."""
     assert pointers_of(await resident.api.post(f"{path}?limit=1", json={})) == ["#/limit"]
+
+
+async def test_length_that_is_no_number_to_python_is_too_large(standing: Served, resident: Customer) -> None:
+    """413 as for any other that is above the limit: Python reads 4,300 digits at most."""
+    headers = [(b"authorization", f"Bearer {resident.key}".encode()), (b"content-length", b"9" * 5_000)]
+    answer = await ask(standing.app, "POST", "/v1/events/search", headers=headers, body=b"{}")
+    assert answer.status == 413
