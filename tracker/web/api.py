@@ -18,7 +18,7 @@ from ..storage.audit import AuditTrail
 from ..storage.database import Stale, Unavailable
 from .auth import Guard, require
 from .bodies import JsonBody
-from .bulk import Bulk, is_large
+from .bulk import LARGE, MEDIUM, Bulk, is_over
 from .idempotency import Idempotency, Once, keyed_request
 from .operations import Call, Endpoint
 from .parameters import QueryReader
@@ -111,8 +111,7 @@ class _Steps:
         path = self._path(request.path_params)
         if self._endpoint.permit is not None:
             self._endpoint.permit(account)
-        large = self._operation.bulk and is_large(request)
-        if large:
+        if self._operation.bulk and is_over(LARGE, request):
             held.enter_context(self._bulk.admitted(account.id))
         posted = self._operation.method == "POST"
         keyed = keyed_request(request, account.id, self._operation.path) if posted else None
@@ -136,7 +135,8 @@ class _Steps:
             return response
 
         # What reads its body or writes its answer by itself may take as long as its client likes.
-        async with self._bulk.turn if large and isinstance(self._operation.body, JsonBody) else nullcontext():
+        takes_turns = self._operation.bulk and isinstance(self._operation.body, JsonBody) and is_over(MEDIUM, request)
+        async with self._bulk.in_turn(account.id) if takes_turns else nullcontext():
             return await self._undisturbed(lambda: self._idempotency.carry_out(keyed, self._operation.effect, handle))
 
     async def _undisturbed(self, carry_out: Callable[[], Awaitable[Response]]) -> Response:
