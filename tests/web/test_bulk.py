@@ -10,7 +10,7 @@ import pytest
 
 from tests.web.serving import Customer, Served, problem_of, somebody, until
 from tracker.web.api import _Methods, _Steps
-from tracker.web.bulk import LARGE, Bulk
+from tracker.web.bulk import LARGE, MEDIUM, Bulk
 
 pytestmark = pytest.mark.anyio
 
@@ -122,6 +122,33 @@ async def test_large_calls_are_worked_on_one_by_one(served: Served, customer: Cu
         assert (await check(customer, small_check())).status_code == 200
         assert answered == []
     assert answered == [one.id for one in others]
+
+
+async def test_medium_calls_take_turns_account_by_account(served: Served, customer: Customer) -> None:
+    """B-29: many of one account are all let in, and stand behind each other; another's next is not behind them all."""
+    other = await served.customer("Osprey")
+    bulk, answered = bulk_of(served), list[bytes]()
+
+    async def ask(one: Customer) -> None:
+        assert (await check(one, small_check().ljust(MEDIUM + 1))).status_code == 200
+        answered.append(one.id)
+
+    async with asyncio.TaskGroup() as calls, bulk.turn:
+        for _ in range(3):
+            calls.create_task(ask(customer))
+        await until(partial(queued, bulk, customer, 2))
+        calls.create_task(ask(other))
+        await until(partial(waiting, bulk, 2))
+        assert (await check(other, small_check())).status_code == 200
+        assert answered == []
+    assert answered == [customer.id, other.id, customer.id, customer.id]
+    assert not bulk._queues
+
+
+async def queued(bulk: Bulk, customer: Customer, number: int) -> bool:
+    """Whether so many of this customer wait behind the one that waits for the turn."""
+    queue = bulk._queues.get(customer.id)
+    return queue is not None and len(queue._waiters or ()) == number
 
 
 async def waiting(bulk: Bulk, number: int) -> bool:

@@ -19,7 +19,7 @@ from ..storage.audit import AuditTrail
 from ..storage.database import Stale, Unavailable
 from .auth import Guard, require
 from .bodies import JsonBody
-from .bulk import Bulk, is_large
+from .bulk import LARGE, MEDIUM, Bulk, is_over
 from .idempotency import Idempotency, Keyed, Once, keyed_request
 from .operations import Call, Endpoint
 from .parameters import QueryReader, read_path
@@ -113,15 +113,15 @@ class _Steps:
         path = self._path(request)
         if self._endpoint.permit is not None:
             self._endpoint.permit(account)
-        large = self._operation.bulk and is_large(request)
-        if large:
+        if self._operation.bulk and is_over(LARGE, request):
             held.enter_context(self._bulk.admitted(account.id))
         keyed = self._keyed(request, account)
         request = keyed.request if keyed is not None else request
         body = await self._operation.body.read(request) if self._operation.body is not None else None
         call = partial(Call, account=account, access=access, path=path, query=query, body=body, request=request)
         # What reads its body or writes its answer by itself may take as long as its client likes.
-        async with self._bulk.turn if large and isinstance(self._operation.body, JsonBody) else nullcontext():
+        takes_turns = self._operation.bulk and isinstance(self._operation.body, JsonBody) and is_over(MEDIUM, request)
+        async with self._bulk.in_turn(account.id) if takes_turns else nullcontext():
             return await self._undisturbed(keyed, lambda once: self._handle(call(once=once, action=self._action)))
 
     async def _handle(self, call: Call[Any, Any]) -> Response:
