@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 import aiosqlite
 
@@ -41,6 +41,8 @@ _DURABLE: dict[str, str | int] = {
 
 class SQLite:
     """A database file. ``attached`` is a second file whose tables its readers see as their own."""
+
+    whole: ClassVar[bool] = False
 
     def __init__(self, path: Path, *, attached: Path | None = None, readers: int = 4, patience_ms: int = 1_000) -> None:
         self._path = path

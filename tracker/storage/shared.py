@@ -1,0 +1,122 @@
+"""An installation in a database that several servers share."""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..domain.ids import new_id
+from ..domain.keys import BadKeyring, Key, Keyring
+from . import migrations
+from .database import BadDatabase, Change, Unavailable
+from .fingerprints import Fingerprints
+from .installation import ring_of
+from .shared_journal import SharedJournal
+from .statements import load_statements
+
+if TYPE_CHECKING:
+    from .postgresql import PostgreSQL
+
+_MIGRATIONS = load_statements("migrations")
+_OWN = load_statements("postgresql", "overlay")
+
+PARTS = ("main", "inbox", "postgresql")
+"""In the order in which they are brought to this release."""
+
+PROJECTOR = 7_305_500_001
+MIGRATIONS = 7_305_500_002
+"""Numbers of advisory locks: whoever else uses the same database takes others."""
+
+_OLDEST_VERSION = 130_000
+_MIGRATION_PATIENCE_MS = 3_600_000
+
+_KEYS_NEEDED = (
+    "several servers share a PostgreSQL, so the signing keys cannot lie in a file beside it: set TRACKER_SECRET_KEYS to "
+    "the same on every server, 1:<base64url of 32 random bytes>, such as 1:$(openssl rand -base64 32 | tr '+/' '-_')"
+)
+
+
+class SharedDatabase:
+    """Where it lies, and whether it was seen to be of this release."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.usable = False
+
+    def __str__(self) -> str:
+        """As operators know it, without the password."""
+        return re.sub(r"//([^/@:]*)(:[^/@]*)?@", r"//\1@", self._url).partition("?")[0]
+
+    @property
+    def data(self) -> Mapping[str, object]:
+        """No file of it is ours."""
+        return {}
+
+    def main_database(self, *, checked: bool = True) -> "PostgreSQL":
+        """Accounts, messages and events; and all the rest, for it is one database."""
+        return self._opened(readers=4, patience_ms=10_000, checked=checked)
+
+    def inbox_database(self) -> "PostgreSQL":
+        """The same, with connections of its own: nothing a customer asks for keeps a reader waiting."""
+        return self._opened(readers=2, patience_ms=5_000, checked=True)
+
+    async def prepare(self, secrets: Mapping[int, bytes] | None, signing: int | None = None) -> list[str]:
+        """Bring the database to this release, whoever else does so at the time, and give the names of what was applied.
+
+        Raises ``Unavailable`` while it cannot be reached; ``BadDatabase`` or ``BadKeyring`` for what no waiting repairs.
+        """
+        keyring = shared_keyring(secrets, signing)
+        database = self._opened(readers=1, patience_ms=_MIGRATION_PATIENCE_MS, checked=False)
+        async with database:
+            await self._refuse_unfit(database)
+            async with database.alone(MIGRATIONS):
+                applied = [name for part in PARTS for name in await migrations.migrate(database, part)]
+                claim = {"part": "main", "id": new_id()}
+                await database.write(Change(_MIGRATIONS["insert_installation"], [claim]))
+            await Fingerprints(database).check(keyring)
+            await SharedJournal(database).forget_writers()
+        self.usable = True
+        return applied
+
+    async def refuse_unready(self) -> None:
+        """Raises ``BadDatabase`` where there is no installation, or one of another release."""
+        async with self.main_database(checked=False) as database:
+            await self._refuse_unfit(database)
+            if not await database.fetch(_OWN["any_versions"]):
+                raise BadDatabase(f"{self} holds no installation: tracker serve or tracker account create makes it")
+            for part in PARTS:
+                found, known = await migrations.version(database, part), len(migrations.migrations(part))
+                if found < known:
+                    raise BadDatabase(
+                        f"the schema of {self} is version {found} ({part}), this release brings {known}: "
+                        "run tracker migrate first"
+                    )
+
+    async def _refuse_unfit(self, database: "PostgreSQL") -> None:
+        nature = await database.nature()
+        if nature["encoding"] != "UTF8":
+            raise BadDatabase(
+                f"{self} is encoded in {nature['encoding']}: make one with create database ... encoding 'UTF8' "
+                "template template0"
+            )
+        if nature["version"] < _OLDEST_VERSION:
+            raise BadDatabase(f"{self} is served by PostgreSQL {nature['version'] // 10_000}: 13 or later is needed")
+
+    def _opened(self, *, readers: int, patience_ms: int, checked: bool) -> "PostgreSQL":
+        try:
+            from .postgresql import PostgreSQL
+        except ModuleNotFoundError as error:
+            raise BadDatabase(
+                f"PostgreSQL needs a package that is not installed, {error.name}: pip install 'tracker[postgres]'"
+            ) from None
+        usable = (lambda: self.usable) if checked else (lambda: True)
+        return PostgreSQL(self._url, readers=readers, patience_ms=patience_ms, usable=usable)
+
+
+def shared_keyring(secrets: Mapping[int, bytes] | None, signing: int | None) -> Keyring:
+    """The ring of the environment's keys. Raises ``BadKeyring``."""
+    if secrets is None:
+        raise BadKeyring(_KEYS_NEEDED)
+    try:
+        return ring_of({number: Key(secret) for number, secret in secrets.items()}, signing)
+    except BadKeyring as error:
+        raise BadKeyring(f"TRACKER_SECRET_KEYS: {error}") from None
