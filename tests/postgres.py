@@ -23,16 +23,18 @@ _START_WITHIN_S = 30.0
 _FAST: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 """For tests of logic alone: none of what is stored has to outlive anything."""
 
+_MEMORY = Path("/dev/shm")
+
 _databases = count(1)
 
 
 class Server:
-    """A cluster in a folder of its own. ``settings`` are those of ``postgresql.conf``."""
+    """A cluster in a folder of its own, inside of ``place``. ``settings`` are those of ``postgresql.conf``."""
 
-    def __init__(self, programs: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, programs: Path, settings: Mapping[str, str], place: Path | None) -> None:
         self._programs = programs
         self._settings = settings
-        self.home = Path(tempfile.mkdtemp(prefix="tracker-postgres-"))
+        self.home = Path(tempfile.mkdtemp(prefix="tracker-postgres-", dir=place))
         self._user = _unprivileged()
         if self._user:
             os.chown(self.home, self._user["user"], self._user["group"])
@@ -83,7 +85,7 @@ class Server:
     async def create(self, *, template: str = "template0") -> str:
         """A new database, as that one is; its name."""
         name = f"test{next(_databases)}_{os.getpid()}"
-        await self.administer(f"create database {name} template {template}")
+        await self.administer(f"create database {name} template {template} strategy file_copy")
         return name
 
     async def drop(self, database: str) -> None:
@@ -106,9 +108,9 @@ class Server:
             raise RuntimeError(f"{program} failed: {done.stderr}{log.read_text() if log.exists() else ''}")
 
 
-def a_server(settings: Mapping[str, str] | None = None) -> Server:
+def a_server(settings: Mapping[str, str] | None = None, place: Path | None = None) -> Server:
     """A started server of one's own, to be removed; skips the test where PostgreSQL is not installed."""
-    server = Server(_programs(), settings or {})
+    server = Server(_programs(), settings or {}, place)
     server.start()
     return server
 
@@ -116,7 +118,7 @@ def a_server(settings: Mapping[str, str] | None = None) -> Server:
 @functools.cache
 def shared_server() -> Server:
     """One for all tests of logic, which work in databases of their own."""
-    server = a_server(_FAST)
+    server = a_server(_FAST, _MEMORY if os.access(_MEMORY, os.W_OK) else None)
     atexit.register(server.remove)
     return server
 

@@ -22,7 +22,7 @@ class Settings:
 
     database_url: str = _option(
         "sqlite:///tracker.db",
-        "Where everything is stored: sqlite:///relative.db, or sqlite:////absolute/path.db.",
+        "Where everything is stored: sqlite:///relative.db, sqlite:////absolute/path.db, or postgresql://user@host/name.",
     )
     base_url: str = _option(
         "http://127.0.0.1:8000", "What links in mails begin with. One-click unsubscribe is valid over https only."

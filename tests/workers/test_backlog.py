@@ -106,10 +106,18 @@ async def test_wait_ends_when_the_projector_has_passed(databases: Databases) -> 
 
 async def test_wait_is_for_what_came_before_it(databases: Databases) -> None:
     """A busy system would otherwise never answer."""
-    journal = await open_journal(databases)
+    journal, begun = await open_journal(databases), asyncio.Event()
+    reached = journal.reached
+
+    async def noted() -> int:
+        head = await reached()
+        begun.set()
+        return head
+
+    journal.reached = noted  # type: ignore[method-assign]
     await journal.append([a_hit()])
     asking = asyncio.create_task(a_backlog(databases, journal).caught_up(patience_s=60, poll_s=0.001))
-    await asyncio.wait({asking}, timeout=0.01)
+    await begun.wait()
     await journal.append([a_hit()])
     await pass_by(databases, 1)
     assert await asyncio.wait_for(asking, 10) is None

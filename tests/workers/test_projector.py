@@ -147,7 +147,7 @@ async def test_bad_row_is_set_aside_and_the_rest_goes_on(
     """Found by halving its slice; kept whole, with the reason, for a release that can read it."""
     await add_accounts(databases, ACCOUNT)
     entries = [row if number in bad else a_hit(occurred_at=NOW + number) for number in range(20)]
-    journal = await journalled(databases, entries)
+    await journalled(databases, entries)
     projector = a_projector(databases)
     assert [await projector.turn() for _ in range(2)] == [20, 0]
     assert await times_of_events(databases) == [NOW + number for number in range(20) if number not in bad]
@@ -278,7 +278,7 @@ async def test_projector_outlives_an_outage(databases: Databases) -> None:
 async def test_full_slice_is_followed_by_the_next_at_once(databases: Databases) -> None:
     """It gathers only when there is nothing left to do."""
     await add_accounts(databases, ACCOUNT)
-    journal = await journalled(databases, [a_hit() for _ in range(7)])
+    await journalled(databases, [a_hit() for _ in range(7)])
     async with a_projector(databases, slice_rows=2, gather_s=1_000):
         await until(lambda: caught_up(databases))
 
@@ -307,7 +307,7 @@ async def test_failing_projector_tries_ever_more_slowly(databases: Databases) ->
 async def test_closing_finishes_the_slice_and_leaves_the_rest(databases: Databases) -> None:
     """What is not projected stays in the journal for the next one."""
     await add_accounts(databases, ACCOUNT)
-    journal = await journalled(databases, [a_hit(occurred_at=NOW + number) for number in range(6)])
+    await journalled(databases, [a_hit(occurred_at=NOW + number) for number in range(6)])
     late = Late(databases)
     projector = a_projector(databases, late, slice_rows=4)
     async with projector:

@@ -12,8 +12,11 @@ import click
 
 from ..app import create_app
 from ..settings import Settings, from_environment
-from ..storage.installation import Files, Prepared, files_of
+from ..storage.database import Unavailable
+from ..storage.installation import Files, Prepared
+from ..storage.keyfile import secrets_of
 from ..storage.locks import FileLock, Locked
+from ..storage.shared import Place, place_of, shared_keyring
 from .listener import listening
 from .logs import start_logging
 from .opening import prepared
@@ -35,18 +38,29 @@ def serve(host: str | None, port: int | None, fd: int | None, as_json: bool) -> 
     answering the requests it has begun.
     """
     settings = from_environment(host=host, port=port)
-    files = files_of(settings.database_url)
-    with _only_server(files), listening(settings, fd) as listener:
-        _, done = asyncio.run(prepared(settings))
-        _check_writable(files)
+    place = place_of(settings.database_url)
+    with _only_server(place), listening(settings, fd) as listener:
+        done = asyncio.run(_prepared_or_waiting(settings))
+        _check_writable(place)
         # What stops a start is a sentence; from here on there is a log.
         start_logging(settings.log_level, settings.log_format)
-        _introduce(settings, files, done, listener, as_json=as_json)
+        _introduce(settings, place, done, listener, as_json=as_json)
         run(settings, create_app(settings, done.keyring), listener)
 
 
+async def _prepared_or_waiting(settings: Settings) -> Prepared:
+    """The installation, or its keys alone while its server cannot be reached: clicks need no more."""
+    try:
+        return (await prepared(settings))[1]
+    except Unavailable:
+        return Prepared([], shared_keyring(secrets_of(settings.secret_keys), settings.signing_key), new=False)
+
+
 @contextmanager
-def _only_server(files: Files) -> Iterator[None]:
+def _only_server(files: Place) -> Iterator[None]:
+    if not isinstance(files, Files):
+        yield
+        return
     if not files.main.parent.is_dir():
         raise click.ClickException(f"the folder of the database {files.main} does not exist: make it first")
     held = f"{files.main} is served by another process already: one server at a time works on an SQLite file"
@@ -60,22 +74,25 @@ def _only_server(files: Files) -> Iterator[None]:
         yield
 
 
-def _check_writable(files: Files) -> None:
+def _check_writable(files: Place) -> None:
+    if not isinstance(files, Files):
+        return
     # SQLite opens a read-only file without a complaint, and says so at the first event only.
     for file in (files.main, files.inbox):
         if not os.access(file, os.W_OK):
             raise click.ClickException(f"cannot write to the database {file}: check its owner and its permissions")
 
 
-def _introduce(settings: Settings, files: Files, done: Prepared, listener: socket.socket, *, as_json: bool) -> None:
+def _introduce(settings: Settings, place: Place, done: Prepared, listener: socket.socket, *, as_json: bool) -> None:
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    made = f"Created the database {files.main} with its inbox and signing keys.\n" if done.new else ""
+    what = "with its inbox and signing keys" if isinstance(place, Files) else "in an empty one"
+    made = f"Created the database {place.name} {what}.\n" if done.new else ""
     sentence = (
         f"{made}Tracker listens on {address}; links begin with {settings.base_url}.\n"
         "Make an account and its API key, also while this runs:  tracker account create NAME"
     )
-    shown = {"address": address, "base_url": settings.base_url, "database": str(files.main), "created": done.new}
+    shown = {"address": address, "base_url": settings.base_url, "database": place.name, "created": done.new}
     show(shown, sentence, as_json=as_json)
     sys.stdout.flush()
     if not settings.base_url.startswith("https://"):

@@ -25,6 +25,16 @@ class Files(NamedTuple):
     main: Path
 
     @property
+    def name(self) -> str:
+        """As operators know it."""
+        return str(self.main)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What has to be there to serve."""
+        return (str(self.main), str(self.inbox))
+
+    @property
     def inbox(self) -> Path:
         """The journal and the suppressions: what a reader waits for."""
         return self.main.with_name(f"{self.main.name}.inbox")
@@ -77,16 +87,28 @@ class Files(NamedTuple):
 def files_of(database_url: str) -> Files:
     """The files of ``sqlite:///relative.db`` or ``sqlite:////absolute.db``. Raises ``BadDatabase``."""
     match = re.fullmatch(r"sqlite:///(.+)", database_url)
-    if match is None:
+    if match is not None:
+        return Files(Path(match[1]))
+    if is_shared(database_url):
         raise BadDatabase(
-            f"TRACKER_DATABASE_URL is {_without_password(database_url)!r}: "
-            "write sqlite:///tracker.db for a file in this folder, sqlite:////var/lib/tracker.db for any other"
+            f"this command works on SQLite files, and TRACKER_DATABASE_URL is {without_password(database_url)!r}: "
+            "use PostgreSQL's own tools, such as pg_dump"
         )
-    return Files(Path(match[1]))
+    raise BadDatabase(
+        f"TRACKER_DATABASE_URL is {without_password(database_url)!r}: "
+        "write sqlite:///tracker.db for a file in this folder, sqlite:////var/lib/tracker.db for any other, "
+        "or postgresql://user:password@host/database"
+    )
 
 
-def _without_password(url: str) -> str:
-    return re.sub(r"//[^/@]*@", "//...@", url)
+def is_shared(database_url: str) -> bool:
+    """Whether it is that of a server."""
+    return re.match(r"postgres(?:ql)?://", database_url) is not None
+
+
+def without_password(url: str) -> str:
+    """A URL as a screen or a log may hold it."""
+    return re.sub(r"//[^/@]*@", "//...@", url).partition("?")[0]
 
 
 class Prepared(NamedTuple):

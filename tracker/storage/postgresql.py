@@ -6,7 +6,7 @@ import functools
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from importlib import resources
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
@@ -133,12 +133,7 @@ class PostgreSQL:
             await asyncio.wait_for(self._pool.close(), _CLOSE_S)
 
     async def fetch(self, sql: str, /, **params: object) -> list[Row]:
-        statement = _statement(sql)
-        with _translated():
-            self._refuse_unusable()
-            async with self._pool.acquire(timeout=self._patience_ms / 1000) as reader:
-                found = await reader.fetch(statement.text, *statement.values(params))
-        return [dict(row) for row in found]
+        return await self._to_its_end(self._read(_statement(sql), params))
 
     async def change(self, sql: str, /, **params: object) -> list[Row]:
         statement = _statement(sql)
@@ -146,7 +141,7 @@ class PostgreSQL:
         async def work(writer: Any) -> list[Row]:
             return [dict(row) for row in await writer.fetch(statement.text, *statement.values(params))]
 
-        return await self._in_turn(work)
+        return await self._to_its_end(self._worked(work))
 
     async def write(self, *changes: Change) -> None:
         wanted = [change for change in changes if change.rows or change.affects]
@@ -161,7 +156,7 @@ class PostgreSQL:
                     for change in wanted:
                         await self._run_as_wanted(writer, change)
 
-        await self._in_turn(work)
+        await self._to_its_end(self._worked(work))
 
     async def inspect(self) -> list[str]:
         return [f"{row['checksum_failures']} pages had wrong checksums" for row in await self.fetch(_OWN["damages"])]
@@ -188,21 +183,21 @@ class PostgreSQL:
             await _closed(connection)
 
     async def _locked(self, number: int, poll_s: float) -> Any:
-        statement = _statement(_OWN["try_lock"])
-        connection: Any = None
-        while True:
-            try:
-                with _translated():
-                    connection = connection or await self._connected(self._url, **self._options())
-                    if await connection.fetchval(statement.text, number):
-                        return connection
-            except Unavailable:
-                connection = None
-            except BaseException:
-                if connection is not None:
-                    connection.terminate()
-                raise
-            await asyncio.sleep(poll_s)
+        statement, connection = _statement(_OWN["try_lock"]), None
+        try:
+            while True:
+                try:
+                    with _translated():
+                        connection = connection or await self._connected(self._url, **self._options())
+                        if await connection.fetchval(statement.text, number):
+                            return connection
+                except Unavailable:
+                    connection = None
+                await asyncio.sleep(poll_s)
+        except BaseException:
+            if connection is not None:
+                connection.terminate()
+            raise
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -234,9 +229,9 @@ class PostgreSQL:
         if not self._usable():
             raise Unavailable("PostgreSQL has not been reached since the start")
 
-    async def _in_turn(self, work: Callable[[Any], Awaitable[T]]) -> T:
-        """Once begun it is finished, even if whoever waits is cancelled."""
-        working = asyncio.create_task(self._worked(work))
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Once begun it is finished, even if whoever waits is cancelled; the driver would end the connection."""
+        working = asyncio.create_task(work)
         self._working.add(working)
         working.add_done_callback(self._done)
         return await asyncio.shield(working)
@@ -246,6 +241,12 @@ class PostgreSQL:
         self._working.discard(working)
         if not working.cancelled():
             working.exception()
+
+    async def _read(self, statement: _Statement, params: Mapping[str, object]) -> list[Row]:
+        with _translated():
+            self._refuse_unusable()
+            async with self._pool.acquire(timeout=self._patience_ms / 1000) as reader:
+                return [dict(row) for row in await reader.fetch(statement.text, *statement.values(params))]
 
     async def _worked(self, work: Callable[[Any], Awaitable[T]]) -> T:
         async with self._turn:
@@ -297,7 +298,7 @@ class PostgreSQL:
             self._types[statement.text] = tuple(kind.name for kind in prepared.get_parameters())
         types = dict(zip(statement.names, self._types[statement.text], strict=True))
         arrays = ", ".join(f"${place}::{types[name]}[]" for place, name in enumerate(statement.columns, 1))
-        return f"{statement.head}select * from unnest({arrays}){statement.tail}"
+        return f"{statement.head}{_OWN['rows']}({arrays}){statement.tail}"
 
 
 def _is_one_statement(change: Change) -> bool:

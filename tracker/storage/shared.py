@@ -1,15 +1,17 @@
 """An installation in a database that several servers share."""
 
-import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..domain.ids import new_id
 from ..domain.keys import BadKeyring, Key, Keyring
 from . import migrations
-from .database import BadDatabase, Change, Unavailable
+from .database import BadDatabase, Change
 from .fingerprints import Fingerprints
-from .installation import ring_of
+from .installation import Files, Prepared, files_of, is_shared, prepare, refuse_unready, ring_of, without_password
 from .shared_journal import SharedJournal
 from .statements import load_statements
 
@@ -30,8 +32,8 @@ _OLDEST_VERSION = 130_000
 _MIGRATION_PATIENCE_MS = 3_600_000
 
 _KEYS_NEEDED = (
-    "several servers share a PostgreSQL, so the signing keys cannot lie in a file beside it: set TRACKER_SECRET_KEYS to "
-    "the same on every server, 1:<base64url of 32 random bytes>, such as 1:$(openssl rand -base64 32 | tr '+/' '-_')"
+    "with PostgreSQL the signing keys lie in no file, since every server needs them: set TRACKER_SECRET_KEYS to the "
+    "same on each, 1:<base64url of 32 random bytes>, such as 1:$(openssl rand -base64 32 | tr '+/' '-_')"
 )
 
 
@@ -42,12 +44,18 @@ class SharedDatabase:
         self._url = url
         self.usable = False
 
-    def __str__(self) -> str:
+    @property
+    def name(self) -> str:
         """As operators know it, without the password."""
-        return re.sub(r"//([^/@:]*)(:[^/@]*)?@", r"//\1@", self._url).partition("?")[0]
+        return without_password(self._url)
 
     @property
-    def data(self) -> Mapping[str, object]:
+    def parts(self) -> tuple[str, ...]:
+        """What has to be there to serve."""
+        return (self.name,)
+
+    @property
+    def data(self) -> Mapping[str, Path]:
         """No file of it is ours."""
         return {}
 
@@ -59,10 +67,16 @@ class SharedDatabase:
         """The same, with connections of its own: nothing a customer asks for keeps a reader waiting."""
         return self._opened(readers=2, patience_ms=5_000, checked=True)
 
-    async def prepare(self, secrets: Mapping[int, bytes] | None, signing: int | None = None) -> list[str]:
-        """Bring the database to this release, whoever else does so at the time, and give the names of what was applied.
+    @asynccontextmanager
+    async def alone(self, number: int) -> AsyncIterator[asyncio.Event]:
+        """Wait until nobody else of this database is in here; what is given is set when that is no longer so."""
+        async with self.main_database(checked=False) as database, database.alone(number) as lost:
+            yield lost
 
-        Raises ``Unavailable`` while it cannot be reached; ``BadDatabase`` or ``BadKeyring`` for what no waiting repairs.
+    async def prepare(self, secrets: Mapping[int, bytes] | None, signing: int | None = None) -> Prepared:
+        """Bring the database to this release, whoever else does so at the time.
+
+        Raises ``Unavailable`` while it cannot be reached; ``BadDatabase``, ``BadKeyring``: no waiting repairs that.
         """
         keyring = shared_keyring(secrets, signing)
         database = self._opened(readers=1, patience_ms=_MIGRATION_PATIENCE_MS, checked=False)
@@ -75,19 +89,21 @@ class SharedDatabase:
             await Fingerprints(database).check(keyring)
             await SharedJournal(database).forget_writers()
         self.usable = True
-        return applied
+        return Prepared(applied, keyring, new=len(applied) == sum(len(migrations.migrations(part)) for part in PARTS))
 
     async def refuse_unready(self) -> None:
         """Raises ``BadDatabase`` where there is no installation, or one of another release."""
         async with self.main_database(checked=False) as database:
             await self._refuse_unfit(database)
             if not await database.fetch(_OWN["any_versions"]):
-                raise BadDatabase(f"{self} holds no installation: tracker serve or tracker account create makes it")
+                raise BadDatabase(
+                    f"{self.name} holds no installation: tracker serve or tracker account create makes it"
+                )
             for part in PARTS:
                 found, known = await migrations.version(database, part), len(migrations.migrations(part))
                 if found < known:
                     raise BadDatabase(
-                        f"the schema of {self} is version {found} ({part}), this release brings {known}: "
+                        f"the schema of {self.name} is version {found} ({part}), this release brings {known}: "
                         "run tracker migrate first"
                     )
 
@@ -95,11 +111,13 @@ class SharedDatabase:
         nature = await database.nature()
         if nature["encoding"] != "UTF8":
             raise BadDatabase(
-                f"{self} is encoded in {nature['encoding']}: make one with create database ... encoding 'UTF8' "
+                f"{self.name} is encoded in {nature['encoding']}: make one with create database ... encoding 'UTF8' "
                 "template template0"
             )
         if nature["version"] < _OLDEST_VERSION:
-            raise BadDatabase(f"{self} is served by PostgreSQL {nature['version'] // 10_000}: 13 or later is needed")
+            raise BadDatabase(
+                f"{self.name} is served by PostgreSQL {nature['version'] // 10_000}: 13 or later is needed"
+            )
 
     def _opened(self, *, readers: int, patience_ms: int, checked: bool) -> "PostgreSQL":
         try:
@@ -120,3 +138,27 @@ def shared_keyring(secrets: Mapping[int, bytes] | None, signing: int | None) -> 
         return ring_of({number: Key(secret) for number, secret in secrets.items()}, signing)
     except BadKeyring as error:
         raise BadKeyring(f"TRACKER_SECRET_KEYS: {error}") from None
+
+
+Place = Files | SharedDatabase
+"""Where an installation lies."""
+
+
+def place_of(database_url: str) -> Place:
+    """Two files, or a database of a server. Raises ``BadDatabase`` for what is neither."""
+    return SharedDatabase(database_url) if is_shared(database_url) else files_of(database_url)
+
+
+async def prepare_place(place: Place, secrets: Mapping[int, bytes] | None, signing: int | None = None) -> Prepared:
+    """As :func:`prepare`, wherever it lies; raises ``Unavailable`` while a server cannot be reached."""
+    if isinstance(place, SharedDatabase):
+        return await place.prepare(secrets, signing)
+    return await prepare(place, secrets, signing)
+
+
+async def refuse_unready_place(place: Place) -> None:
+    """As :func:`refuse_unready`, wherever it lies."""
+    if isinstance(place, SharedDatabase):
+        await place.refuse_unready()
+    else:
+        await refuse_unready(place)

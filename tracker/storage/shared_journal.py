@@ -32,7 +32,7 @@ class SharedJournal(Journal):
         self._unanswered: Sequence[Entry] | None = None
         self._stored: dict[int, Entry] = {}
 
-    async def open(self, *, above: int) -> None:  # noqa: ARG002 - there is no mark that keys must be above
+    async def open(self, *, above: int) -> None:
         """Nothing has to be read first: the database may be away."""
 
     async def append(self, entries: Sequence[Entry]) -> None:

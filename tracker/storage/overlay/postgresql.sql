@@ -29,3 +29,7 @@ select checksum_failures from pg_stat_database where datname = current_database(
 
 -- name: any_versions
 select 1 as found where to_regclass('schema_versions') is not null
+
+-- name: rows
+-- What values (...) becomes, with an array for each column in brackets behind it.
+select * from unnest
