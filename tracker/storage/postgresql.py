@@ -183,21 +183,31 @@ class PostgreSQL:
             await _closed(connection)
 
     async def _locked(self, number: int, poll_s: float) -> Any:
-        statement, connection = _statement(_OWN["try_lock"]), None
+        trying, connection = None, None
         try:
             while True:
-                try:
-                    with _translated():
-                        connection = connection or await self._connected(self._url, **self._options())
-                        if await connection.fetchval(statement.text, number):
-                            return connection
-                except Unavailable:
-                    connection = None
+                trying = asyncio.create_task(self._try_lock(connection, number))
+                connection, got = await asyncio.shield(trying)
+                if got:
+                    return connection
                 await asyncio.sleep(poll_s)
         except BaseException:
+            if trying is not None:
+                # The driver does not like to be cut off in the middle of a word.
+                await asyncio.wait((trying,))
+                connection = trying.result()[0]
             if connection is not None:
                 connection.terminate()
             raise
+
+    async def _try_lock(self, connection: Any, number: int) -> tuple[Any, bool]:
+        statement = _statement(_OWN["try_lock"])
+        try:
+            with _translated():
+                connection = connection or await self._connected(self._url, **self._options())
+                return connection, await connection.fetchval(statement.text, number)
+        except Unavailable:
+            return None, False
 
     def _options(self) -> dict[str, Any]:
         return {
