@@ -21,7 +21,7 @@ from tracker import app
 from tracker.cli import main
 from tracker.domain.events import Entry
 from tracker.domain.receipts import Receipt
-from tracker.storage import backups, sqlite
+from tracker.storage import backups, postgresql, sqlite
 from tracker.storage.installation import Files
 from tracker.storage.journal import Journal
 from tracker.storage.messages import Messages, NewMessage
@@ -167,8 +167,28 @@ def waits_by_the_time_of_day() -> None:
     time.monotonic = time.time
 
 
+def commits_asynchronously() -> None:
+    """A commit is in PostgreSQL's memory when it is acknowledged, and on its disk some time later."""
+    own = dict(postgresql._OWN)
+    own["set_up"] += ", set_config('synchronous_commit', 'off', false)"
+    postgresql._OWN = own
+
+
+def takes_before_it_stores() -> None:
+    """Rows are taken from the journal first, and what follows from them is stored in a transaction after that."""
+    store = Projections.store
+
+    async def store_apart(self: Projections, projection: Projection, sequences: dict[bytes, int]) -> None:
+        await self._database.write(*self._taking(projection.keys))
+        await asyncio.sleep(_LATER_S)
+        await store(self, msgspec.structs.replace(projection, keys=()), sequences)
+
+    Projections.store = store_apart  # type: ignore[method-assign]
+
+
 PROMISES = {
     "answers-before-the-commit": answers_before_the_commit,
+    "commits-asynchronously": commits_asynchronously,
     "commits-without-a-sync": commits_without_a_sync,
     "forgives-failed-writes": forgives_failed_writes,
     "keeps-receipts-apart": keeps_receipts_apart,
@@ -178,6 +198,7 @@ PROMISES = {
     "leaves-its-keys-unsynced": leaves_its_keys_unsynced,
     "moves-its-mark-later": moves_its_mark_later,
     "remembers-checks": remembers_checks,
+    "takes-before-it-stores": takes_before_it_stores,
     "waits-by-the-time-of-day": waits_by_the_time_of_day,
     "writes-in-place": writes_in_place,
 }

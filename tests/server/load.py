@@ -165,7 +165,10 @@ async def make_mails(server: Server, account: Account, ledger: Ledger, number: i
 
 
 class Load:
-    """A mailer for each account, readers, and leavers for every second mail, as long as it is entered."""
+    """A mailer for each account, readers, and leavers for every second mail, as long as it is entered.
+
+    ``beside`` are more nodes of the same installation: every client has its own.
+    """
 
     def __init__(
         self,
@@ -176,8 +179,9 @@ class Load:
         readers: int = 8,
         leavers: int = 2,
         seed: int = 1,
+        beside: Sequence[Server] = (),
     ) -> None:
-        self._port = server.port
+        self._ports = itertools.cycle([server.port, *(other.port for other in beside)])
         self._accounts = accounts
         self._ledger = ledger
         self._readers = readers
@@ -221,7 +225,7 @@ class Load:
         self._group.create_task(self._run(turn))
 
     async def _run(self, turn: Callable[[Client], Awaitable[None]]) -> None:
-        async with Client(self._port, self._ledger) as client:
+        async with Client(next(self._ports), self._ledger) as client:
             while not self._ended:
                 await turn(client)
 

@@ -63,10 +63,13 @@ async def check(mailer: Client, account: Account, name: str) -> Checked:
     return Checked(name, asked_at, (await mailer.check(account, [name]))[0])
 
 
-async def leave_and_check(server: Server, account: Account, mails: Sequence[Mail], history: History) -> None:
-    """One client: before each opt-out a check, at once after it another, and one of somebody else's."""
+async def leave_and_check(
+    server: Server, account: Account, mails: Sequence[Mail], history: History, elsewhere: Server | None = None
+) -> None:
+    """One client: before each opt-out a check, at once after it another, and one of somebody else's; ``elsewhere`` is
+    the node that is asked."""
     chance, ledger = random.Random(len(mails)), Ledger()
-    async with Client(server.port, ledger) as leaver, Client(server.port, ledger) as mailer:
+    async with Client(server.port, ledger) as leaver, Client((elsewhere or server).port, ledger) as mailer:
         for mail in mails:
             history.checks.append(await check(mailer, account, mail.name))
             answer = await leaver.leave(mail)

@@ -79,7 +79,7 @@ async def plan(database: PostgreSQL, sql: str) -> str:
     exception for."""
     names = _statement(sql).names
     text = _statement(sql).text
-    values = {name: [] if re.search(rf"\bin \(:{name}\)", sql) else None for name in names}
+    values: dict[str, Any] = {name: [] if re.search(rf"\bin \(:{name}\)", sql) else None for name in names}
 
     async def explain(writer: Any) -> str:
         async with writer.transaction():
