@@ -46,13 +46,16 @@ _TEMPLATES: dict[int, str] = {}
 @asynccontextmanager
 async def postgresql(_: Path) -> AsyncIterator[Databases]:
     """A database of its own."""
-    async with shared_database() as shared, shared.main_database() as main, shared.inbox_database() as inbox:
-        yield Databases(main, inbox)
+    async with new_database() as url:
+        shared = SharedDatabase(url)
+        shared.usable = True
+        async with shared.main_database() as main, shared.inbox_database() as inbox:
+            yield Databases(main, inbox)
 
 
 @asynccontextmanager
-async def shared_database() -> AsyncIterator[SharedDatabase]:
-    """A new installation in a database of its own, which goes afterwards."""
+async def new_database() -> AsyncIterator[str]:
+    """The URL of a new installation in a database of its own, which goes afterwards."""
     server = shared_server()
     if server.port not in _TEMPLATES:
         template = await server.create()
@@ -60,9 +63,7 @@ async def shared_database() -> AsyncIterator[SharedDatabase]:
         _TEMPLATES[server.port] = template
     name = await server.create(template=_TEMPLATES[server.port])
     try:
-        shared = SharedDatabase(server.url(name))
-        shared.usable = True
-        yield shared
+        yield server.url(name)
     finally:
         await server.drop(name)
 

@@ -131,6 +131,8 @@ async def prepare(files: Files, secrets: Mapping[int, bytes] | None, signing: in
     try:
         async with SQLite(files.main, readers=1, patience_ms=10_000) as main:
             applied = await _migrated(main, "main", files.main)
+            if await _id_of(main, "copying") is not None:
+                raise BadDatabase(half_copied(files.name))
             inhabited = await Accounts(main).any()
             if inhabited and not files.inbox.exists():
                 raise BadDatabase(strange_inbox(files, "is missing"))
@@ -196,6 +198,11 @@ async def _join(main: Database, inbox: Database, files: Files) -> None:
         await _claim(inbox, "inbox", ours)
     if ours is None or await _id_of(inbox, "inbox") != ours:
         raise BadDatabase(strange_inbox(files, "belongs to another installation"))
+
+
+def half_copied(name: str) -> str:
+    """What to say of a database that a copy was begun to."""
+    return f"a copy to {name} was interrupted: finish it by running the same tracker copy again"
 
 
 def strange_inbox(files: Files, what: str) -> str:

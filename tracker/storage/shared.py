@@ -11,7 +11,17 @@ from ..domain.keys import BadKeyring, Key, Keyring
 from . import migrations
 from .database import BadDatabase, Change
 from .fingerprints import Fingerprints
-from .installation import Files, Prepared, files_of, is_shared, prepare, refuse_unready, ring_of, without_password
+from .installation import (
+    Files,
+    Prepared,
+    files_of,
+    half_copied,
+    is_shared,
+    prepare,
+    refuse_unready,
+    ring_of,
+    without_password,
+)
 from .shared_journal import SharedJournal
 from .statements import load_statements
 
@@ -84,6 +94,8 @@ class SharedDatabase:
             await self._refuse_unfit(database)
             async with database.alone(MIGRATIONS):
                 applied = [name for part in PARTS for name in await migrations.migrate(database, part)]
+                if await database.fetch(_MIGRATIONS["installation"], part="copying"):
+                    raise BadDatabase(half_copied(self.name))
                 claim = {"part": "main", "id": new_id()}
                 await database.write(Change(_MIGRATIONS["insert_installation"], [claim]))
             await Fingerprints(database).check(keyring)
@@ -95,7 +107,7 @@ class SharedDatabase:
         """Raises ``BadDatabase`` where there is no installation, or one of another release."""
         async with self.main_database(checked=False) as database:
             await self._refuse_unfit(database)
-            if not await database.fetch(_OWN["any_versions"]):
+            if not await self.inhabited(database):
                 raise BadDatabase(
                     f"{self.name} holds no installation: tracker serve or tracker account create makes it"
                 )
@@ -106,6 +118,10 @@ class SharedDatabase:
                         f"the schema of {self.name} is version {found} ({part}), this release brings {known}: "
                         "run tracker migrate first"
                     )
+
+    async def inhabited(self, database: "PostgreSQL") -> bool:
+        """Whether an installation was ever made there."""
+        return bool(await database.fetch(_OWN["any_versions"]))
 
     async def _refuse_unfit(self, database: "PostgreSQL") -> None:
         nature = await database.nature()
