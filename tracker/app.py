@@ -151,7 +151,9 @@ def create_app(settings: Settings, keyring: Keyring) -> App:
     place, end = place_of(settings.database_url), _End()
     served = _served(settings, place, keyring)
     supervisor = Supervisor(_WORKER, {**os.environ, **worker_environment(settings)})
-    working = _elected(served.main, place) if settings.worker == "inline" else (supervisor,)
+    working: Sequence[_Part] = (supervisor,) if settings.worker == "process" else ()
+    if settings.worker == "inline":
+        working = _elected(served.main, place)
     preparing = _preparation(settings, place, end)
 
     @asynccontextmanager
@@ -276,7 +278,7 @@ def _web(
     senders = Senders(messages, served.stops, limited_messages=settings.limited_messages)
     rows = SuppressionRows(served.main, served.journal.write)
     site = Site(pages, settings.base_url)
-    worker_alive = _here if settings.worker == "inline" else supervisor.alive
+    worker_alive = supervisor.alive if settings.worker == "process" else _assumed
     health = Health(served.writer, served.backlog, served.pulse, served.inspection, worker_alive)
     cursors, base_url = Cursors(keyring), settings.base_url
     answering = (
@@ -331,13 +333,13 @@ def _metrics(settings: Settings, keyring: Keyring, served: _Served, supervisor: 
         stops=served.stops,
         keyring=keyring,
         keys=served.keys,
-        supervisor=None if settings.worker == "inline" else supervisor,
+        supervisor=supervisor if settings.worker == "process" else None,
         disk=served.disk,
         tally=served.tally,
     )
     return Metrics(Measures(parts), settings.metrics_token, behind=bool(settings.proxies))
 
 
-def _here() -> bool:
-    """A worker in the serving process lives as long as that."""
+def _assumed() -> bool:
+    """A worker in the serving process lives as long as that; of one elsewhere the lag tells."""
     return True

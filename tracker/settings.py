@@ -63,7 +63,9 @@ class Settings:
         "Opens /metrics from anywhere, as Authorization: Bearer; without it, from loopback and private networks alone.",
         secret=True,
     )
-    worker: str = _option("process", "Where the projector works: process (its own) or inline (tests, tiny machines).")
+    worker: str = _option(
+        "process", "Where the projector works: process (its own), inline (tests, tiny machines), elsewhere."
+    )
     journal_ceiling: int = _option(
         5_000_000, "Hits the journal holds before they are projected; above it opens are answered 503."
     )
@@ -176,8 +178,8 @@ def _check_proxies(settings: Settings) -> None:
 def _check_words(settings: Settings) -> None:
     if settings.metrics_token is not None and not re.fullmatch(r"[!-~]{16,200}", settings.metrics_token):
         raise BadSetting("TRACKER_METRICS_TOKEN must be 16 to 200 characters of ASCII without spaces")
-    if settings.worker not in ("process", "inline"):
-        raise BadSetting(f"TRACKER_WORKER is {settings.worker!r}: it must be process or inline")
+    if settings.worker not in ("process", "inline", "elsewhere"):
+        raise BadSetting(f"TRACKER_WORKER is {settings.worker!r}: it must be process, inline or elsewhere")
     if settings.lift not in ("yes", "no"):
         raise BadSetting(f"TRACKER_LIFT is {settings.lift!r}: it must be yes or no")
     if settings.new_accounts not in ("open", "limited"):

@@ -17,6 +17,7 @@ from ..storage.installation import Files, Prepared
 from ..storage.keyfile import secrets_of
 from ..storage.locks import FileLock, Locked
 from ..storage.shared import Place, place_of, shared_keyring
+from .crew import run_crew
 from .listener import listening
 from .logs import start_logging
 from .opening import prepared
@@ -25,13 +26,25 @@ from .server import run
 
 log = logging.getLogger(__name__)
 
+_ONE_ALONE = (
+    "--workers is for PostgreSQL: one process alone may write an SQLite file, which gives its journal one order. "
+    "Leave it out, or set TRACKER_DATABASE_URL=postgresql://... (tracker copy moves what there is)"
+)
+
 
 @click.command(short_help="Serve pixels, links, opt-outs and the API.")
 @click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65_535), help="The port; 0 takes a free one.  [default: 8000]")
 @click.option("--fd", type=int, help="Listen on this open socket instead, as service managers hand it over.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that answer, of a PostgreSQL; as many as there are processors.",
+)
 @json_option
-def serve(host: str | None, port: int | None, fd: int | None, as_json: bool) -> None:
+def serve(host: str | None, port: int | None, fd: int | None, workers: int, as_json: bool) -> None:
     """Serve pixels, links, opt-outs and the API, with the worker beside.
 
     In an empty folder it creates the database and the signing keys. It ends on SIGTERM or Ctrl-C, after
@@ -39,13 +52,18 @@ def serve(host: str | None, port: int | None, fd: int | None, as_json: bool) -> 
     """
     settings = from_environment(host=host, port=port)
     place = place_of(settings.database_url)
+    if workers > 1 and isinstance(place, Files):
+        raise click.ClickException(_ONE_ALONE)
     with _only_server(place), listening(settings, fd) as listener:
         done = asyncio.run(_prepared_or_waiting(settings))
         _check_writable(place)
         # What stops a start is a sentence; from here on there is a log.
         start_logging(settings.log_level, settings.log_format)
         _introduce(settings, place, done, listener, as_json=as_json)
-        run(settings, create_app(settings, done.keyring), listener)
+        if workers > 1:
+            run_crew(listener, workers)
+        else:
+            run(settings, create_app(settings, done.keyring), listener)
 
 
 async def _prepared_or_waiting(settings: Settings) -> Prepared:
