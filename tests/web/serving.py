@@ -40,7 +40,13 @@ _END_THOSE_WHO_HOLD_LOCKS = """
     where datname = current_database() and pid <> pg_backend_pid()
         and pid in (select pid from pg_locks where relation >= 16384)
 """
-_BYTES = re.compile(r"\bx'([0-9a-f]*)'")
+_IN_OTHER_WORDS = {
+    r"\bx'([0-9a-f]*)'": r"'\\x\1'::bytea",
+    r"\bmain\.": "",
+    r"\browid\b": "ctid",
+    r"\bhex\((\w+)\)": r"encode(\1, 'hex')",
+    r"\brandomblob\(16\)": "uuid_send(gen_random_uuid())",
+}
 _KEYS = {number: Key(secret) for number, secret in SECRETS.items()}
 _numbers = itertools.count(1)
 
@@ -123,6 +129,22 @@ class Served:
         """What a second program reads, or changes, in the main file."""
         return _run(self.place.main, sql) if isinstance(self.place, Files) else _run_shared(self.settings, sql)
 
+    @property
+    def shared(self) -> bool:
+        """Whether it lies in a database of PostgreSQL."""
+        return not isinstance(self.place, Files)
+
+    def columns(self) -> list[tuple[Any, ...]]:
+        """Every table of the main part with each of its columns."""
+        if self.shared:
+            return self.main(
+                "select table_name, column_name from information_schema.columns where table_schema = 'public'"
+                " order by table_name, ordinal_position"
+            )
+        return self.main(
+            "select m.name, c.name from sqlite_master m, pragma_table_info(m.name) c order by m.name, c.cid"
+        )
+
     def suppressions(self) -> int:
         """How many rows of suppressions there are."""
         return int(self.inbox("select count(*) from suppressions")[0][0])
@@ -192,9 +214,11 @@ def _run(path: Path, sql: str) -> list[tuple[Any, ...]]:
 
 
 def _run_shared(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
-    """In a thread, since the test's own loop is at work; bytes are written as SQLite wants them."""
+    """In a thread, since the test's own loop is at work; the words of SQLite that tests use are said in others."""
+    for word, other in _IN_OTHER_WORDS.items():
+        sql = re.sub(word, other, sql)
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, _asked(settings.database_url, _BYTES.sub(r"'\\x\1'::bytea", sql))).result()
+        return thread.submit(asyncio.run, _asked(settings.database_url, sql)).result()
 
 
 async def _asked(url: str, sql: str) -> list[tuple[Any, ...]]:
