@@ -51,13 +51,13 @@ class SharedDatabase:
     """Where it lies, and whether it was seen to be of this release."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self.usable = False
 
     @property
     def name(self) -> str:
         """As operators know it, without the password."""
-        return without_password(self._url)
+        return without_password(self.url)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -143,7 +143,7 @@ class SharedDatabase:
                 f"PostgreSQL needs a package that is not installed, {error.name}: pip install 'tracker[postgres]'"
             ) from None
         usable = (lambda: self.usable) if checked else (lambda: True)
-        return PostgreSQL(self._url, readers=readers, patience_ms=patience_ms, usable=usable)
+        return PostgreSQL(self.url, readers=readers, patience_ms=patience_ms, usable=usable)
 
 
 def shared_keyring(secrets: Mapping[int, bytes] | None, signing: int | None) -> Keyring:
