@@ -30,13 +30,13 @@ class Ours(NamedTuple):
         return urlsplit(str(made["open_url"])).path
 
 
-def started(stack: contextlib.ExitStack) -> Ours:
-    """A server in a folder of its own, until the stack is closed."""
+def started(stack: contextlib.ExitStack, *options: str, **environment: str) -> Ours:
+    """A server in a folder of its own, until the stack is closed. ``environment`` are settings of it."""
     folder, port = new_folder(stack), free_port()
     origin = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "tracker", "serve", "--port", str(port)]
-    process = stack.enter_context(running(command, folder, f"{origin}/readyz", TRACKER_BASE_URL=origin))
-    made: Any = tracker("account", "create", "Benchmark", folder=folder)
+    command = [sys.executable, "-m", "tracker", "serve", "--port", str(port), *options]
+    process = stack.enter_context(running(command, folder, f"{origin}/readyz", TRACKER_BASE_URL=origin, **environment))
+    made: Any = tracker("account", "create", "Benchmark", folder=folder, **environment)
     return Ours(origin, made["api_key"], made["account"]["id"], process.pid, folder)
 
 

@@ -1,6 +1,6 @@
 """Durable opens against bare uvicorn returning the same GIF, in turns, the worker running.
 
-    python -m benchmarks.pixel [--rounds 5] [--seconds 5]
+    python -m benchmarks.pixel [--rounds 5] [--seconds 5] [--database]
 
 Each round of Tracker is compared with the mean of the bare rounds before and after it. CPU counts all processes
 until the journal is empty. Absolute figures vary with the machine and the hour; the ratios are what is meant.
@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .databases import compare_databases
 from .load import Report, load
 from .ours import Ours, free_port, new_folder, started
 from .processes import answer, cpu_seconds, family, running
@@ -52,7 +53,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument(
+        "--database", action="store_true", help="SQLite against PostgreSQL instead, with 1 and 2 workers"
+    )
     wanted = parser.parse_args()
+    if wanted.database:
+        compare_databases(wanted.rounds, wanted.seconds)
+        return
     with contextlib.ExitStack() as stack:
         ours = started(stack)
         bare, target = _bare(stack), _target(ours)

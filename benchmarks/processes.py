@@ -31,11 +31,15 @@ def running(command: list[str], folder: Path, ready: str, **environment: str) ->
         process.wait(15)
 
 
-def tracker(*arguments: str, folder: Path) -> object:
+def tracker(*arguments: str, folder: Path, **environment: str) -> object:
     """What a command of Tracker prints with ``--json``."""
     command = [sys.executable, "-m", "tracker", *arguments, "--json"]
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, check=True, env={**os.environ, "PYTHONPATH": str(_ROOT)}
+        command,
+        cwd=folder,
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(_ROOT), **environment},
     )
     return msgspec.json.decode(done.stdout)
 
