@@ -1,11 +1,11 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
 COPY requirements.lock pyproject.toml README.md LICENSE ./
-COPY .ci/build.lock .ci/build.lock
+COPY .ci/build.lock .ci/postgres.lock .ci/
 COPY tracker tracker
 COPY static static
 RUN python -m venv /opt/tracker \
-    && /opt/tracker/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
+    && /opt/tracker/bin/pip install --no-cache-dir --require-hashes -r requirements.lock -r .ci/postgres.lock \
     && python -m venv /opt/build \
     && /opt/build/bin/pip install --no-cache-dir --require-hashes -r .ci/build.lock \
     && /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /opt/wheel . \

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from base64 import urlsafe_b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -57,21 +57,26 @@ class Ours(NamedTuple):
         return list(made["data"])
 
 
-def started(stack: contextlib.ExitStack, folder: Path | None = None, **environment: str) -> Ours:
-    """A server in a folder of its own, or in one that is given, until the stack is closed."""
+def started(
+    stack: contextlib.ExitStack, folder: Path | None = None, options: Sequence[str] = (), **environment: Any
+) -> Ours:
+    """A server in a folder of its own, or in one that is given, until the stack is closed.
+
+    ``options`` are those of ``tracker serve``, ``environment`` its settings.
+    """
     folder, port = folder or new_folder(stack), free_port()
     origin = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "tracker", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "tracker", "serve", "--port", str(port), *options]
     process = stack.enter_context(running(command, folder, port, TRACKER_BASE_URL=origin, **environment))
-    made = _account(folder)
+    made = _account(folder, **environment)
     return Ours(origin, made["api_key"], made["account"]["id"], process.pid, folder)
 
 
-def _account(folder: Path) -> Any:
+def _account(folder: Path, **environment: str) -> Any:
     """Its account and key, which a folder that is kept remembers."""
     kept = folder / "account.json"
     if not kept.exists():
-        kept.write_bytes(msgspec.json.encode(tracker("account", "create", "Benchmark", folder=folder)))
+        kept.write_bytes(msgspec.json.encode(tracker("account", "create", "Benchmark", folder=folder, **environment)))
     return msgspec.json.decode(kept.read_bytes())
 
 

@@ -42,10 +42,10 @@ def working(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         worker.communicate(timeout=30)
 
 
-def tracker(*arguments: str, folder: Path) -> object:
+def tracker(*arguments: str, folder: Path, **environment: str) -> object:
     """What a command of Tracker prints with ``--json``."""
     command = [sys.executable, "-m", "tracker", *arguments, "--json"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, check=True, env=_environment())
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=True, env=_environment(**environment))
     return msgspec.json.decode(done.stdout)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .contenders import Contender, Round, bare, naive, nginx, ours
+from .databases import compare_databases
 from .ours import Ours, started
 from .processes import answer
 from .report import Figure, Target, arguments, at_least, at_most, say, show
@@ -38,7 +39,10 @@ Laps = Mapping[str, list[Lap]]
 
 def race(description: str | None, kind: str) -> None:
     """Read the command line, run the rounds, print the ratios."""
-    wanted = _parser(description).parse_args()
+    wanted = _parser(description, kind).parse_args()
+    if wanted.database:
+        compare_databases(wanted.rounds, wanted.seconds)
+        return
     with contextlib.ExitStack() as stack:
         server = started(stack)
         yardstick = bare(stack, kind)
@@ -51,13 +55,17 @@ def race(description: str | None, kind: str) -> None:
     show(title, _figures(laps), as_json=wanted.json, rounds=wanted.rounds, seconds=wanted.seconds)
 
 
-def _parser(description: str | None) -> argparse.ArgumentParser:
+def _parser(description: str | None, kind: str) -> argparse.ArgumentParser:
     parser = arguments(description)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3, help="of each round")
     parser.add_argument("--without-paused", action="store_true", help="leave out the projector standing still")
     parser.add_argument("--without-naive", action="store_true", help="leave out the commit per request")
     parser.add_argument("--without-nginx", action="store_true", help="leave out nginx")
+    parser.set_defaults(database=False)
+    if kind == "pixel":
+        text = "PostgreSQL against SQLite instead, with one serving process and with two"
+        parser.add_argument("--database", action="store_true", help=text)
     return parser
 
 

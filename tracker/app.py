@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
@@ -27,12 +28,15 @@ from .storage.database import Database, Unavailable, reason
 from .storage.erasures import Erasures
 from .storage.events import Events
 from .storage.fingerprints import Fingerprints
-from .storage.installation import Files, files_of
+from .storage.installation import Files
 from .storage.journal import Journal
+from .storage.keyfile import secrets_of
 from .storage.messages import Messages
 from .storage.opt_outs import OptOuts
 from .storage.projections import Projections
 from .storage.receipts import Receipts
+from .storage.shared import PROJECTOR, Place, SharedDatabase, place_of
+from .storage.shared_journal import journal_of
 from .storage.suppression_changes import SuppressionChanges
 from .storage.suppression_imports import SuppressionImports
 from .storage.suppression_rows import SuppressionRows
@@ -79,10 +83,12 @@ from .web.unsubscribe import Unsubscribe
 from .workers.backlog import Backlog
 from .workers.directory import Directory
 from .workers.disk import Disk
+from .workers.election import Election
 from .workers.eraser import Eraser
 from .workers.expiry import Expiry
 from .workers.inspection import Inspection
 from .workers.keys import KeyFileReader
+from .workers.preparation import Preparation
 from .workers.projector import Projector
 from .workers.pulse import Pulse
 from .workers.stops import StopList
@@ -95,13 +101,21 @@ log = logging.getLogger(__name__)
 class App:
     """The serving process as an ASGI application."""
 
-    def __init__(self, asgi: ASGIApp, router: Any, health: Health, supervisor: Supervisor, tally: Tally) -> None:
+    def __init__(
+        self, asgi: ASGIApp, router: Any, health: Health, supervisor: Supervisor, tally: Tally, end: "_End"
+    ) -> None:
         self._asgi = asgi
+        self._end = end
         self._health = health
         self._supervisor = supervisor
         self.router = router
         self.connected = tally.connections
         """Counted by whoever serves it."""
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether it ended itself, for something that no waiting repairs and that was found after the start."""
+        return self._end.given_up
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return self._asgi(scope, receive, send)
@@ -112,12 +126,20 @@ class App:
         self._supervisor.drain()
 
 
-_Working = tuple[Projector | Eraser | Expiry | Supervisor, ...]
+class _End:
+    """Ends this process as an operator would, and remembers that."""
+
+    given_up = False
+
+    def give_up(self) -> None:
+        self.given_up = True
+        signal.raise_signal(signal.SIGTERM)
 
 
 class _Served(NamedTuple):
     """What the handlers of the serving process stand on."""
 
+    place: Place
     main: Database
     inbox: Database
     journal: Journal
@@ -138,41 +160,49 @@ class _Served(NamedTuple):
 
 def create_app(settings: Settings, keyring: Keyring) -> App:
     """Build every part of the serving process, without touching network or disk."""
-    files = files_of(settings.database_url)
-    served = _served(settings, files, keyring)
+    place, end = place_of(settings.database_url), _End()
+    served = _served(settings, place, keyring)
     supervisor = Supervisor(_WORKER, {**os.environ, **worker_environment(settings)})
-    working = _working(served.main) if settings.worker == "inline" else (supervisor,)
+    working: Sequence[_Part] = (supervisor,) if settings.worker == "process" else ()
+    if settings.worker == "inline":
+        working = _elected(served.main, place)
+    preparing = _preparation(settings, place, end)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             try:
-                await _start(stack, served, working)
+                await _start(stack, served, preparing, working)
             except Exception as error:
                 log.critical("the server cannot start: %s", reason(error))
                 raise
             yield
 
-    return _web(settings, keyring, served, supervisor, lifespan)
+    return _web(settings, keyring, served, supervisor, end, lifespan)
 
 
-async def _start(stack: AsyncExitStack, served: _Served, working: _Working) -> None:
-    for database in (served.main, served.inbox):
-        await stack.enter_async_context(database)
-    await served.journal.open(above=await served.projections.mark())
+_Part = AbstractAsyncContextManager[Any]
+
+
+async def _start(stack: AsyncExitStack, served: _Served, preparing: Sequence[_Part], working: Sequence[_Part]) -> None:
+    for part in (served.main, served.inbox, *preparing):
+        await stack.enter_async_context(part)
+    if not served.main.whole:
+        await served.journal.open(above=await served.projections.mark())
     # Closed in the opposite order: requests have ended, the writer drains, the worker finishes its slice.
     keys = (served.keys,) if served.keys is not None else ()
     rereading = (*keys, served.directory, served.stops, served.pulse, served.inspection)
-    for part in (*working, *rereading, served.expiry, served.backlog, served.writer):
-        await stack.enter_async_context(part)
+    for one in (*working, *rereading, served.expiry, served.backlog, served.writer):
+        await stack.enter_async_context(one)
 
 
 @asynccontextmanager
 async def create_worker(settings: Settings) -> AsyncIterator[None]:
     """What the worker process does, for as long as it is entered."""
-    database = files_of(settings.database_url).main_database()
+    place = place_of(settings.database_url)
+    database = place.main_database(checked=False) if isinstance(place, SharedDatabase) else place.main_database()
     async with database, AsyncExitStack() as stack:
-        for part in _working(database):
+        for part in _elected(database, place):
             await stack.enter_async_context(part)
         yield
 
@@ -189,14 +219,18 @@ def worker_environment(settings: Settings) -> dict[str, str]:
 _WORKER = (sys.executable, "-m", "tracker", "worker")
 
 
-def _served(settings: Settings, files: Files, keyring: Keyring) -> _Served:
-    main, inbox = files.main_database(), files.inbox_database()
-    journal, accounts, projections = Journal(inbox), Accounts(main), Projections(main)
+def _served(settings: Settings, place: Place, keyring: Keyring) -> _Served:
+    main, inbox = place.main_database(), place.inbox_database()
+    journal, accounts, projections = journal_of(inbox), Accounts(main), Projections(main)
     writer = EventWriter(journal.append, journal.beat, most_waiting=settings.queue_limit)
     backlog = Backlog(journal, projections, writer.hold, ceiling=settings.journal_ceiling)
     directory, stops = Directory(accounts), StopList(Blocks(main))
     inbox_receipts = Receipts(inbox, journal.write)
+    # Of one database for both parts, the one worker forgets what is old.
+    expiring = () if main.whole else (inbox_receipts, OldEntries(inbox, journal.write, inbox=True))
+    inspected = {place.name: main} if main.whole else dict(zip(place.parts, (main, inbox), strict=True))
     return _Served(
+        place=place,
         main=main,
         inbox=inbox,
         journal=journal,
@@ -207,39 +241,54 @@ def _served(settings: Settings, files: Files, keyring: Keyring) -> _Served:
         directory=directory,
         stops=stops,
         pulse=Pulse(journal, projections),
-        keys=_key_file_reader(settings, files, keyring, main),
-        disk=Disk(files.data),
+        keys=_key_file_reader(settings, place, keyring, main),
+        disk=Disk(place.data),
         tally=Tally(),
         idempotency=Idempotency({"main": Receipts(main, main.write), "inbox": inbox_receipts}),
-        expiry=Expiry(inbox_receipts, OldEntries(inbox, journal.write, inbox=True)),
-        inspection=Inspection({str(files.main): main, str(files.inbox): inbox}, accounts),
+        expiry=Expiry(*expiring),
+        inspection=Inspection(inspected, accounts),
     )
 
 
-def _working(database: Database) -> _Working:
-    """What is at work on the main file; those that give sequence numbers take turns."""
+def _elected(database: Database, place: Place) -> Sequence[_Part]:
+    """What is at work on the main database; of several servers' workers one alone."""
+    if isinstance(place, SharedDatabase):
+        return (Election(lambda: place.alone(PROJECTOR), lambda: _working(database)),)
+    return _working(database)
+
+
+def _working(database: Database) -> Sequence[_Part]:
+    """The projector, and what else there is; those that give sequence numbers take turns."""
     turns = asyncio.Lock()
-    return (
-        Projector(Journal(database), Messages(database), Projections(database), turns=turns),
-        Eraser(Erasures(database), turns),
-        Expiry(Receipts(database, database.write), OldEntries(database, database.write, inbox=False)),
-    )
+    projector = Projector(journal_of(database), Messages(database), Projections(database), turns=turns)
+    parts = (False, True) if database.whole else (False,)
+    entries = (OldEntries(database, database.write, inbox=inbox) for inbox in parts)
+    return projector, Eraser(Erasures(database), turns), Expiry(Receipts(database, database.write), *entries)
 
 
-def _key_file_reader(settings: Settings, files: Files, keyring: Keyring, database: Database) -> KeyFileReader | None:
+def _preparation(settings: Settings, place: Place, end: _End) -> Sequence[_Part]:
+    """What waits for a server that is away at the start; files are prepared before."""
+    if not isinstance(place, SharedDatabase):
+        return ()
+    return (Preparation(lambda: place.prepare(secrets_of(settings.secret_keys), settings.signing_key), end.give_up),)
+
+
+def _key_file_reader(settings: Settings, place: Place, keyring: Keyring, database: Database) -> KeyFileReader | None:
     """The one that keeps the ring as its file says; none when the environment gives the keys, which cannot change."""
-    if settings.secret_keys is not None:
+    if settings.secret_keys is not None or not isinstance(place, Files):
         return None
-    return KeyFileReader(keyring, files.keys, Fingerprints(database), signing=settings.signing_key)
+    return KeyFileReader(keyring, place.keys, Fingerprints(database), signing=settings.signing_key)
 
 
-def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supervisor, lifespan: Any) -> App:
+def _web(
+    settings: Settings, keyring: Keyring, served: _Served, supervisor: Supervisor, end: _End, lifespan: Any
+) -> App:
     links, pages = Links(keyring), Pages(settings.abuse_contact)
     strangers = Strangers(Rate(*times_and_seconds(settings.failure_rate)), pages)
     persons = _persons(served, links, strangers, pages)
     table = _table(settings, served, links, Cursors(keyring))
     site = Site(pages, settings.base_url)
-    worker_alive = _here if settings.worker == "inline" else supervisor.alive
+    worker_alive = supervisor.alive if settings.worker == "process" else _assumed
     health = Health(served.writer, served.backlog, served.pulse, served.inspection, worker_alive)
     subjects = (
         Unsubscribe(persons),
@@ -254,7 +303,7 @@ def _web(settings: Settings, keyring: Keyring, served: _Served, supervisor: Supe
     starlette = _starlette([route for subject in subjects for route in subject.routes()], site, lifespan)
     requests = Requests(SafeHeaders(starlette), served.tally)
     front = Tracking(requests, links, served.writer, served.stops, strangers, pages, served.tally)
-    return App(front, starlette.router, health, supervisor, served.tally)
+    return App(front, starlette.router, health, supervisor, served.tally, end)
 
 
 def _persons(served: _Served, links: Links, strangers: Strangers, pages: Pages) -> Persons:
@@ -324,7 +373,7 @@ def _metrics(settings: Settings, keyring: Keyring, served: _Served, supervisor: 
         stops=served.stops,
         keyring=keyring,
         keys=served.keys,
-        supervisor=None if settings.worker == "inline" else supervisor,
+        supervisor=supervisor if settings.worker == "process" else None,
         disk=served.disk,
         inspection=served.inspection,
         tally=served.tally,
@@ -332,6 +381,6 @@ def _metrics(settings: Settings, keyring: Keyring, served: _Served, supervisor: 
     return Metrics(Measures(parts), settings.metrics_token, behind=bool(settings.proxies))
 
 
-def _here() -> bool:
-    """A worker in the serving process lives as long as that."""
+def _assumed() -> bool:
+    """A worker in the serving process lives as long as that; of one elsewhere the lag tells."""
     return True

@@ -25,7 +25,7 @@ class Settings:
 
     database_url: str = _option(
         "sqlite:///tracker.db",
-        "Where everything is stored: sqlite:///relative.db, or sqlite:////absolute/path.db.",
+        "Where everything is stored: sqlite:///relative.db, sqlite:////absolute/path.db, or postgresql://user@host/name.",
     )
     base_url: str = _option(
         "http://127.0.0.1:8000", "What links in mails begin with. One-click unsubscribe is valid over https only."
@@ -66,7 +66,9 @@ class Settings:
         "Opens /metrics from anywhere, as Authorization: Bearer; without it, from loopback and private networks alone.",
         secret=True,
     )
-    worker: str = _option("process", "Where the projector works: process (its own) or inline (tests, tiny machines).")
+    worker: str = _option(
+        "process", "Where the projector works: process (its own), inline (tests, tiny machines), elsewhere."
+    )
     journal_ceiling: int = _option(
         5_000_000, "Hits the journal holds before they are projected; above it opens are answered 503."
     )
@@ -183,8 +185,8 @@ def _check_proxies(settings: Settings) -> None:
 def _check_words(settings: Settings) -> None:
     if settings.metrics_token is not None and not re.fullmatch(r"[!-~]{16,200}", settings.metrics_token):
         raise BadSetting("TRACKER_METRICS_TOKEN must be 16 to 200 characters of ASCII without spaces")
-    if settings.worker not in ("process", "inline"):
-        raise BadSetting(f"TRACKER_WORKER is {settings.worker!r}: it must be process or inline")
+    if settings.worker not in ("process", "inline", "elsewhere"):
+        raise BadSetting(f"TRACKER_WORKER is {settings.worker!r}: it must be process, inline or elsewhere")
     if settings.lift not in ("yes", "no"):
         raise BadSetting(f"TRACKER_LIFT is {settings.lift!r}: it must be yes or no")
     if settings.new_accounts not in ("open", "limited"):

@@ -7,6 +7,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ import pytest
 from tests.cli.conftest import Run
 from tests.server.harness import TRACKER, Server, environment, until
 from tests.server.wire import Connection, written_request
+from tests.storage.databases import new_database
 from tracker.app import create_app
 from tracker.cli.server import run as run_server
 from tracker.domain.keys import Keyring, new_secret
@@ -27,6 +29,8 @@ from tracker.storage.installation import files_of
 from tracker.storage.locks import FileLock, Locked
 
 pytestmark = pytest.mark.anyio
+
+_KEYS = "1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 
 
 @contextmanager
@@ -116,6 +120,54 @@ def test_second_server_on_a_file_is_refused(run: Run, folder: Path) -> None:
     with FileLock(files_of("sqlite:///tracker.db").server_lock):
         run("serve", "--port", "0").failed_with("tracker.db is served by another process already")
     assert [path.name for path in folder.iterdir()] == ["tracker.db.serve.lock"]
+
+
+def test_several_processes_on_a_file_are_refused(run: Run, folder: Path) -> None:
+    """With a sentence that says why, and what to do; nothing is made."""
+    run("serve", "--workers", "2").failed_with("--workers is for PostgreSQL", "tracker copy")
+    assert list(folder.iterdir()) == []
+
+
+def test_driver_that_is_missing_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an extra: most installations need none."""
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    monkeypatch.delitem(sys.modules, "tracker.storage.postgresql", raising=False)
+    monkeypatch.setenv("TRACKER_DATABASE_URL", "postgresql://tracker:secret@127.0.0.1:1/tracker")
+    monkeypatch.setenv("TRACKER_SECRET_KEYS", _KEYS)
+    ran = run("serve", "--port", "0")
+    ran.failed_with("pip install 'tracker[postgres]'")
+    assert "secret" not in ran.err
+
+
+def test_keys_of_a_shared_database_are_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They lie in no file that only one node has."""
+    monkeypatch.setenv("TRACKER_DATABASE_URL", "postgresql://tracker@127.0.0.1:1/tracker")
+    run("serve", "--port", "0").failed_with("set TRACKER_SECRET_KEYS to the same on each")
+
+
+def test_backup_of_a_shared_database_is_left_to_its_tools(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the password stays out of the sentence."""
+    monkeypatch.setenv("TRACKER_DATABASE_URL", "postgresql://tracker:secret@127.0.0.1:1/tracker")
+    ran = run("backup", "file.tar")
+    ran.failed_with("pg_dump")
+    assert "secret" not in ran.err
+
+
+@pytest.mark.postgres
+async def test_processes_of_one_node_share_its_port_and_end_together(tmp_path: Path) -> None:
+    """One that dies is started again; the other answers meanwhile."""
+    async with new_database() as url:
+        settings = {"TRACKER_DATABASE_URL": url, "TRACKER_SECRET_KEYS": _KEYS}
+        async with Server(tmp_path / "node", settings=settings, options=("--workers", "2")) as server:
+            await until(lambda: len(server.children()) == 2, within_s=20, what="two processes")
+            await server.caught_up()
+            victim = server.children()[0]
+            os.kill(victim, signal.SIGKILL)
+            await until(
+                lambda: len(server.children()) == 2 and victim not in server.children(), within_s=20, what="another"
+            )
+            assert (await server.ask("GET", "/readyz")).status == 200
+            await server.stop()
 
 
 def test_taken_port_is_named(run: Run, folder: Path) -> None:

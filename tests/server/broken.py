@@ -24,7 +24,7 @@ from tracker.cli.protocol import Protocol
 from tracker.domain.events import Entry
 from tracker.domain.receipts import Receipt
 from tracker.domain.suppressions import Suppression
-from tracker.storage import backups, erasures, sqlite, suppression_rows
+from tracker.storage import backups, erasures, postgresql, sqlite, suppression_rows
 from tracker.storage.database import Change, Database
 from tracker.storage.erasures import Deletion, Erasures
 from tracker.storage.installation import Files
@@ -267,8 +267,28 @@ def writes_in_spans() -> None:
     Protocol.connection_lost = connection_lost  # type: ignore[method-assign]
 
 
+def commits_asynchronously() -> None:
+    """A commit is in PostgreSQL's memory when it is acknowledged, and on its disk some time later."""
+    own = dict(postgresql._OWN)
+    own["set_up"] += ", set_config('synchronous_commit', 'off', false)"
+    postgresql._OWN = own
+
+
+def takes_before_it_stores() -> None:
+    """Rows are taken from the journal first, and what follows from them is stored in a transaction after that."""
+    store = Projections.store
+
+    async def store_apart(self: Projections, projection: Projection, sequences: dict[bytes, int]) -> None:
+        await self._database.write(*self._taking(projection.keys))
+        await asyncio.sleep(_LATER_S)
+        await store(self, msgspec.structs.replace(projection, keys=()), sequences)
+
+    Projections.store = store_apart  # type: ignore[method-assign]
+
+
 PROMISES = {
     "answers-before-the-commit": answers_before_the_commit,
+    "commits-asynchronously": commits_asynchronously,
     "commits-without-a-sync": commits_without_a_sync,
     "forgives-failed-writes": forgives_failed_writes,
     "keeps-receipts-apart": keeps_receipts_apart,
@@ -283,6 +303,7 @@ PROMISES = {
     "leaves-its-keys-unsynced": leaves_its_keys_unsynced,
     "moves-its-mark-later": moves_its_mark_later,
     "remembers-checks": remembers_checks,
+    "takes-before-it-stores": takes_before_it_stores,
     "waits-by-the-time-of-day": waits_by_the_time_of_day,
     "writes-in-place": writes_in_place,
     "writes-in-spans": writes_in_spans,

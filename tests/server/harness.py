@@ -57,13 +57,19 @@ class Server:
     """``tracker serve`` as its operator starts it. Its folder is also where its database lies."""
 
     def __init__(
-        self, folder: Path, *, program: Sequence[str] = TRACKER, settings: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        program: Sequence[str] = TRACKER,
+        settings: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.main = folder / "tracker.db"
         self.inbox = folder / "tracker.db.inbox"
         self.port = 0
         self._program = program
+        self._options = options
         self._environment = environment(settings or {})
         # Beside the folder, which a test may fill to the brim.
         self._output = folder.with_name(f"{folder.name}.out")
@@ -131,11 +137,14 @@ class Server:
         """Its process id."""
         return self._running().pid
 
+    def children(self) -> list[int]:
+        """The process ids of those it started."""
+        pid = self._running().pid
+        return [one for one in _processes() if _parent(one) == pid]
+
     def worker(self) -> int | None:
         """The process id of its worker; None while it has none."""
-        pid = self._running().pid
-        children = [one for one in _processes() if _parent(one) == pid]
-        return next((one for one in children if _command(one).endswith("worker")), None)
+        return next((one for one in self.children() if _command(one).endswith("worker")), None)
 
     def signal_worker(self, number: signal.Signals) -> int:
         """Send a signal to its worker, and give the worker's process id."""
@@ -210,7 +219,7 @@ class Server:
         return self._log.read_text("utf-8", "replace")
 
     def _spawned(self) -> subprocess.Popen[bytes]:
-        command = (*self._program, "serve", "--port", str(self.port), "--json")
+        command = (*self._program, "serve", "--port", str(self.port), "--json", *self._options)
         with self._output.open("wb") as output, self._log.open("ab") as log:
             return subprocess.Popen(
                 command, cwd=self.folder, env=self._environment, stdout=output, stderr=log, start_new_session=True

@@ -216,7 +216,10 @@ class Pace:
 
 
 class Load:
-    """A mailer for each account, readers, and leavers for every second mail, as long as it is entered."""
+    """A mailer for each account, readers, and leavers for every second mail, as long as it is entered.
+
+    ``beside`` are more nodes of the same installation: every client has its own.
+    """
 
     def __init__(
         self,
@@ -228,8 +231,9 @@ class Load:
         leavers: int = 2,
         seed: int = 1,
         pace: "Pace | None" = None,
+        beside: Sequence[Server] = (),
     ) -> None:
-        self._port = server.port
+        self._ports = itertools.cycle([server.port, *(other.port for other in beside)])
         self.accounts = accounts
         self._ledger = ledger
         self._readers = readers
@@ -274,7 +278,7 @@ class Load:
         self._group.create_task(self._run(turn))
 
     async def _run(self, turn: Callable[[Client], Awaitable[None]]) -> None:
-        async with Client(self._port, self._ledger) as client:
+        async with Client(next(self._ports), self._ledger) as client:
             while not self._ended:
                 await self._pace.wait()
                 await turn(client)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import asyncpg
+
+_HEX = "create or replace function hex(bytea) returns text language sql as $$ select encode($1, 'hex') $$"
 _EVENTS = """
     select hex(account_id), type, user_agent from events
 """
@@ -38,9 +41,9 @@ _NONE_OF_THESE = {
         ), counted as (
             select account_id, campaign, type, verdict, total, uniques from campaign_counts
         )
-        select 'recounted', * from (select * from recount except select * from counted)
+        select 'recounted', a.* from (select * from recount except select * from counted) a
         union all
-        select 'counted', * from (select * from counted except select * from recount)
+        select 'counted', b.* from (select * from counted except select * from recount) b
     """,
     "numbers of messages that a recount does not give": """
         with recount as (
@@ -56,9 +59,9 @@ _NONE_OF_THESE = {
                     and d.generation > m.generation and d.erasing = 1
             )
         )
-        select 'recounted', * from (select * from recount except select * from counted)
+        select 'recounted', a.* from (select * from recount except select * from counted) a
         union all
-        select 'counted', * from (select * from counted except select * from recount)
+        select 'counted', b.* from (select * from counted except select * from recount) b
     """,
     "messages of campaigns that a recount does not give": """
         select hex(c.account_id), c.name, c.messages, count(m.id)
@@ -154,6 +157,21 @@ def read_stored(main: Path, inbox: Path) -> Stored:
         rows = [*database.execute(_EVENTS), *database.execute(_MESSAGES)]
         deeds = [Deed(account.lower(), kind, name_in(text)) for account, kind, text in rows]
         return Stored(deeds=deeds, inconsistencies=list(_inconsistencies(database)))
+
+
+async def read_shared(url: str) -> Stored:
+    """The same of a database of a server."""
+    database: Any = await asyncpg.connect(url)
+    try:
+        await database.execute(_HEX)
+        rows = [*await database.fetch(_EVENTS), *await database.fetch(_MESSAGES)]
+        deeds = [Deed(account.lower(), kind, name_in(text)) for account, kind, text in rows]
+        found = {what: await database.fetch(statement) for what, statement in _NONE_OF_THESE.items()}
+        wrong = [f"{what}: {len(rows)}, such as {tuple(rows[0])}" for what, rows in found.items() if rows]
+        left = await database.fetchval("select count(*) from journal")
+        return Stored(deeds=deeds, inconsistencies=[*wrong, *([f"left in the journal: {left}"] if left else [])])
+    finally:
+        await database.close()
 
 
 def rows_of(file: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:

@@ -88,10 +88,13 @@ async def leave(leaver: Client, mail: Mail, history: History) -> None:
     history.gone.append(mail.name)
 
 
-async def leave_and_check(server: Server, mails: Sequence[Mail], history: History, ledger: Ledger) -> None:
-    """One client: before each opt-out a check, at once after it another, of others who have left as well."""
+async def leave_and_check(
+    server: Server, mails: Sequence[Mail], history: History, ledger: Ledger, elsewhere: Server | None = None
+) -> None:
+    """One client: before each opt-out a check, at once after it another, of others who have left as well; ``elsewhere``
+    is the node that is asked."""
     chance = random.Random(len(mails))
-    async with Client(server.port, ledger) as leaver, Client(server.port, ledger) as mailer:
+    async with Client(server.port, ledger) as leaver, Client((elsewhere or server).port, ledger) as mailer:
         for mail in mails:
             await check(mailer, mail.account, [mail.name], history)
             await leave(leaver, mail, history)

@@ -12,6 +12,7 @@ from tracker.storage.database import Change, Row
 from tracker.storage.journal import Journal
 from tracker.storage.messages import Messages, NewMessage
 from tracker.storage.projections import ProjectedEvent, Projection, Projections
+from tracker.storage.shared_journal import journal_of
 
 ACCOUNT = b"account1"
 OTHER_ACCOUNT = b"account2"
@@ -115,9 +116,22 @@ async def store_events(databases: Databases, events: Sequence[ProjectedEvent]) -
 
 async def open_journal(databases: Databases) -> Journal:
     """The journal of the inbox, as the serving process opens it."""
-    journal = Journal(databases.inbox)
+    journal = journal_of(databases.inbox)
     await journal.open(above=await Projections(databases.main).mark())
     return journal
+
+
+async def left_to_project(databases: Databases) -> list[int]:
+    """The keys of the journal that no event was made of yet."""
+    mark = await Projections(databases.main).mark()
+    return [row["id"] for row in await Journal(databases.main).read(after=mark, limit=100_000)]
+
+
+async def pass_by(databases: Databases, upto: int) -> None:
+    """What a projector does that has projected so far, and dropped all of it."""
+    projections = Projections(databases.main)
+    keys = [key for key in await left_to_project(databases) if key <= upto]
+    await projections.store(Projection(old=await projections.mark(), new=upto, keys=keys, dropped=len(keys)), {})
 
 
 async def rows_of(databases: Databases, table: str) -> list[Row]:

@@ -18,7 +18,7 @@ from tracker.storage.statements import list_names, load_statements, spread
 
 FILTERS = ("types", "campaign", "topic", "message", "verdict", "recipient", "email", "external_id")
 
-PARTS_OF_WALKS = {"event_columns", "numbered", "along_walk", "among_gathered", "gathered", "edge_of_walk"}
+PARTS_OF_WALKS = {"event_columns", "numbered", "along_walk", "among_gathered", "gathered", "edge_of_walk", "at_the_end"}
 
 SUBJECTS = sorted(script.name.removesuffix(".sql") for script in (resources.files("tracker.storage") / "sql").iterdir())
 

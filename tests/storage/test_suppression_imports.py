@@ -97,7 +97,7 @@ async def test_imported_opt_out_gives_way_to_the_persons_own(databases: Database
     journal = await open_journal(databases)
     imported = a_row(origin="recipient", reason="unsubscribed", created_at=NOW - 5_000)
     await imports(databases).add([imported], at=NOW)
-    first, second = an_opt_out(), an_opt_out(address_key=bytes(16))
+    first, second = an_opt_out(), an_opt_out(address_key=bytes([255]) * 16)
     await journal.append([first, second])
     rows = {row["address_key"]: row for row in await rows_of(databases, "suppressions")}
     assert (rows[ADDRESS_KEY]["id"], rows[ADDRESS_KEY]["created_at"]) == (first.suppression, NOW)

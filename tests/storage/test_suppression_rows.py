@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.storage.databases import Databases, sqlite
+from tests.storage.databases import FILES_ALONE, Databases, sqlite
 from tests.storage.samples import (
     ACCOUNT,
     ADDRESS_KEY,
@@ -219,6 +219,7 @@ async def test_questions_stay_within_an_account_and_use_an_index(tmp_path: Path)
         assert not [step for step in plan if "TEMP B-TREE" in step], sql
 
 
+@FILES_ALONE
 async def test_rows_of_an_address_are_found_by_it(databases: Databases) -> None:
     """Not by looking through the whole account."""
     explaining = Explaining(databases.main)

@@ -48,6 +48,7 @@ _PARAMETERS: Mapping[str, Any] = {
     "events.gathered": 100,
     "events.last_sequence": 9,
     "events.most": 100,
+    "events.passed": 0,
     "events.since": b"",
     "events.until": _LAST,
     "journal.id": 100,

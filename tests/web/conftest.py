@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.serving import Customer, Served, serving
+from tests.storage.databases import BOTH
+from tests.web.serving import Customer, Served, serving_on
 
 
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    """A new installation."""
-    async with serving(tmp_path) as new:
+@pytest.fixture(params=BOTH)
+async def served(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Served]:
+    """A new installation, on each database in turn."""
+    async with serving_on(request.param, tmp_path) as new:
         yield new
 
 
@@ -21,10 +22,10 @@ async def customer(served: Served) -> Customer:
     return await served.customer()
 
 
-@pytest.fixture(scope="module")
-async def standing(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+@pytest.fixture(scope="module", params=BOTH)
+async def standing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
     """One installation for all tests of a module, for those that leave nothing behind."""
-    async with serving(tmp_path_factory.mktemp("standing")) as one:
+    async with serving_on(request.param, tmp_path_factory.mktemp("standing")) as one:
         yield one
 
 

@@ -2,21 +2,29 @@
 
 import asyncio
 import itertools
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+import pytest
 from httpx import ASGITransport, AsyncClient, Response
 
+from tests.storage.databases import SECRETS, new_database
 from tracker.app import App, create_app
+from tracker.domain.keys import Key
 from tracker.domain.links import Links
 from tracker.settings import Settings
 from tracker.storage.accounts import Accounts
 from tracker.storage.api_keys import ApiKeys
-from tracker.storage.installation import Files, files_of, prepare
+from tracker.storage.installation import Files
+from tracker.storage.keyfile import secrets_of, written_keys
+from tracker.storage.shared import Place, place_of, prepare_place
 
 BASE_URL = "https://t.example.com"
 READER = "203.0.113.77"
@@ -27,6 +35,19 @@ SAFE = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-conten
 
 
 _POLL_S = 0.02
+_END_THOSE_WHO_HOLD_LOCKS = """
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid()
+        and pid in (select pid from pg_locks where relation >= 16384)
+"""
+_IN_OTHER_WORDS = {
+    r"\bx'([0-9a-f]*)'": r"'\\x\1'::bytea",
+    r"\bmain\.": "",
+    r"\browid\b": "ctid",
+    r"\bhex\((\w+)\)": r"encode(\1, 'hex')",
+    r"\brandomblob\(16\)": "uuid_send(gen_random_uuid())",
+}
+_KEYS = {number: Key(secret) for number, secret in SECRETS.items()}
 _numbers = itertools.count(1)
 
 
@@ -80,13 +101,20 @@ class Served:
 
     app: App
     settings: Settings
-    files: Files
+    place: Place
     links: Links
     reader: AsyncClient
 
+    @property
+    def files(self) -> Files:
+        """Its files, for a test of what happens to them."""
+        if not isinstance(self.place, Files):
+            pytest.skip("of files, which this installation has none of")
+        return self.place
+
     async def customer(self, name: str = "Larkspur", scopes: Sequence[str] = ()) -> Customer:
         """A new account, with a key of these scopes, or of every one."""
-        async with self.files.main_database() as database:
+        async with self.place.main_database() as database:
             account, key = await Accounts(database).create(name)
             if scopes:
                 key = (await ApiKeys(database).create(account.id, "some", scopes)).written
@@ -95,11 +123,27 @@ class Served:
 
     def inbox(self, sql: str) -> list[tuple[Any, ...]]:
         """What a second program reads, or changes, in the inbox."""
-        return _run(self.files.inbox, sql)
+        return _run(self.place.inbox, sql) if isinstance(self.place, Files) else _run_shared(self.settings, sql)
 
     def main(self, sql: str) -> list[tuple[Any, ...]]:
         """What a second program reads, or changes, in the main file."""
-        return _run(self.files.main, sql)
+        return _run(self.place.main, sql) if isinstance(self.place, Files) else _run_shared(self.settings, sql)
+
+    @property
+    def shared(self) -> bool:
+        """Whether it lies in a database of PostgreSQL."""
+        return not isinstance(self.place, Files)
+
+    def columns(self) -> list[tuple[Any, ...]]:
+        """Every table of the main part with each of its columns."""
+        if self.shared:
+            return self.main(
+                "select table_name, column_name from information_schema.columns where table_schema = 'public'"
+                " order by table_name, ordinal_position"
+            )
+        return self.main(
+            "select m.name, c.name from sqlite_master m, pragma_table_info(m.name) c order by m.name, c.cid"
+        )
 
     def suppressions(self) -> int:
         """How many rows of suppressions there are."""
@@ -109,13 +153,30 @@ class Served:
 @asynccontextmanager
 async def serving(folder: Path, **options: Any) -> AsyncIterator[Served]:
     """Serve a new installation in this folder."""
-    url = f"sqlite:///{folder}/tracker.db"
+    async with serving_at(f"sqlite:///{folder}/tracker.db", **options) as served:
+        yield served
+
+
+@asynccontextmanager
+async def serving_on(database: str, folder: Path, **options: Any) -> AsyncIterator[Served]:
+    """Serve a new installation in this folder, or in a database of PostgreSQL."""
+    if database == "sqlite":
+        async with serving(folder, **options) as served:
+            yield served
+        return
+    async with new_database() as url, serving_at(url, secret_keys=written_keys(_KEYS), **options) as served:
+        yield served
+
+
+@asynccontextmanager
+async def serving_at(url: str, **options: Any) -> AsyncIterator[Served]:
+    """Serve a new installation."""
     settings = Settings(**{"database_url": url, "base_url": BASE_URL, "worker": "inline", **options})
-    files = files_of(settings.database_url)
-    keyring = (await prepare(files, None)).keyring
+    place = place_of(settings.database_url)
+    keyring = (await prepare_place(place, secrets_of(settings.secret_keys))).keyring
     app = create_app(settings, keyring)
     async with app.router.lifespan_context(app), client_of(app, headers={"User-Agent": FIREFOX}) as reader:
-        yield Served(app=app, settings=settings, files=files, links=Links(keyring), reader=reader)
+        yield Served(app=app, settings=settings, place=place, links=Links(keyring), reader=reader)
 
 
 async def until(condition: Callable[[], Awaitable[bool]], *, within_s: float = 10) -> None:
@@ -150,6 +211,27 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
 def _run(path: Path, sql: str) -> list[tuple[Any, ...]]:
     with _connected(path) as connection:
         return connection.execute(sql).fetchall()
+
+
+def _run_shared(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
+    """In a thread, since the test's own loop is at work; the words of SQLite that tests use are said in others."""
+    for word, other in _IN_OTHER_WORDS.items():
+        sql = re.sub(word, other, sql)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, _asked(settings.database_url, sql)).result()
+
+
+async def _asked(url: str, sql: str) -> list[tuple[Any, ...]]:
+    connection: Any = await asyncpg.connect(url, server_settings={"lock_timeout": "300"})
+    try:
+        while True:
+            try:
+                return [tuple(row) for row in await connection.fetch(sql)]
+            except asyncpg.LockNotAvailableError:
+                # The loop of the app stands still meanwhile, perhaps in the middle of a transaction.
+                await connection.execute(_END_THOSE_WHO_HOLD_LOCKS)
+    finally:
+        await connection.close()
 
 
 def path_of(url: str) -> str:

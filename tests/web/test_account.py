@@ -37,7 +37,7 @@ async def test_account_is_shown_without_its_secrets(served: Served, customer: Cu
 
 async def test_account_tells_what_the_operator_decided(served: Served, customer: Customer) -> None:
     """Limited, blocked, and where its links may lead."""
-    async with served.files.main_database() as database:
+    async with served.place.main_database() as database:
         await AccountOptions(database).limit(customer.id, limited=True)
         await AccountOptions(database).allow_hosts(customer.id, ["example.com", "example.org"])
         found = await account_of(customer)

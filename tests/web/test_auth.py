@@ -93,7 +93,7 @@ async def test_scope_decides(served: Served, method: str, path: str) -> None:
 
 async def test_revoked_key_is_dead_at_once(served: Served, customer: Customer) -> None:
     """From the commit on, and other keys of the account go on."""
-    async with served.files.main_database() as database:
+    async with served.place.main_database() as database:
         keys = ApiKeys(database)
         second = (await keys.create(customer.id, "second", SCOPES)).written
         for key, status in ((customer.key, 200), (second, 200)):
@@ -107,7 +107,7 @@ async def test_revoked_key_is_dead_at_once(served: Served, customer: Customer) -
 
 async def test_secret_may_hold_underscores(served: Served, customer: Customer) -> None:
     """Only the first two of a key separate its parts."""
-    async with served.files.main_database() as database:
+    async with served.place.main_database() as database:
         for _ in range(200):
             key = (await ApiKeys(database).create(customer.id, "underscored", SCOPES)).written
             if key.count("_") > 3:

@@ -24,7 +24,7 @@ EVIL = "https://evil.example/login?id=1"
 @asynccontextmanager
 async def blocks_of(served: Served) -> AsyncIterator[Blocks]:
     """What a command opens beside the running server."""
-    async with served.files.main_database() as database:
+    async with served.place.main_database() as database:
         yield Blocks(database)
 
 
@@ -43,7 +43,7 @@ async def unblock_all(served: Served) -> None:
 
 async def set_options(served: Served, customer: Customer, *, hosts: list[str] | None = None, limited: bool) -> None:
     """As the commands do."""
-    async with served.files.main_database() as database:
+    async with served.place.main_database() as database:
         await AccountOptions(database).allow_hosts(customer.id, hosts)
         await AccountOptions(database).limit(customer.id, limited=limited)
 

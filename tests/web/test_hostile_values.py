@@ -57,7 +57,7 @@ async def test_no_value_is_more_than_a_value(served: Served) -> None:
     """B-27, B-12: at every route and in every place an answer below 500, no header of theirs, and nothing lost."""
     customer = await served.customer()
     await customer.make()
-    tables = served.main("select name, sql from sqlite_master order by 1")
+    tables = served.columns()
     for place in await places(served):
         for value in HOSTILE:
             if place.place == "path" and not value:
@@ -65,8 +65,8 @@ async def test_no_value_is_more_than_a_value(served: Served) -> None:
             answer = await place.send(customer, value, quote(value, safe=""))
             assert answer.status_code < 500, (str(place), value, answer.text)
             assert "set-cookie" not in answer.headers
-            assert "secret_hash" not in answer.text.replace("secret_hash from api_keys", "")
-    assert served.main("select name, sql from sqlite_master order by 1") == tables
+            assert "secret_hash" not in answer.text.replace(value, "")
+    assert served.columns() == tables
     assert served.main("select count(*) > 0 from messages") == [(1,)]
 
 

@@ -300,7 +300,7 @@ async def test_more_events_than_are_shown_are_led_to(served: Served, customer: C
 
 def copies(served: Served, sequences: range) -> None:
     """Make events that are like the first, each a moment after the one before."""
-    names = [name for (name,) in served.main("select name from pragma_table_info('events')")]
+    names = [column for table, column in served.columns() if table == "events"]
     columns = ", ".join({"id": "n.id", "sequence": "n.sequence"}.get(name, name) for name in names)
     columns = columns.replace("account_id", "e.account_id")
     first = served.main("select hex(id) from events where sequence = 1")[0][0]

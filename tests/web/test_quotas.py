@@ -36,7 +36,7 @@ def left(answer: httpx.Response) -> dict[str, tuple[int, int]]:
 
 async def another_key(served: Served, customer: Customer) -> Customer:
     """The same account with another of its keys."""
-    async with served.files.main_database() as database:
+    async with served.place.main_database() as database:
         new = await ApiKeys(database).create(customer.id, "second", ["events"])
     api = client_of(served.app, headers={"Authorization": f"Bearer {new.written}"})
     return Customer(id=customer.id, key=new.written, api=api)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.databases import FACTORIES, Databases
+from tests.storage.databases import BOTH, FACTORIES, Databases
 from tests.workers.storages import Storage
 
 
-@pytest.fixture(params=FACTORIES)
+@pytest.fixture(params=BOTH)
 async def databases(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Databases]:
     """An installation on each database in turn."""
     async with FACTORIES[request.param](tmp_path) as opened:

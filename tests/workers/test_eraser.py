@@ -93,7 +93,7 @@ async def test_numbers_are_given_in_turn(databases: Databases, caplog: pytest.Lo
                 given = {"occurred_at": NOW + number, "user_agent": CURL} if number % 2 else {}
                 await journal.append([a_hit(message=message, **given) for message in (stays, *messages)])
             await delete(databases, campaign)
-        await until(lambda: caught_up(databases, journal))
+        await until(lambda: caught_up(databases))
         await until(lambda: nothing_left(databases))
     entries = await feed(databases)
     assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1))
@@ -174,7 +174,7 @@ async def test_erased_events_are_gone_from_the_disk(tmp_path: Path) -> None:
         message, journal = await add_message(databases), await open_journal(databases)
         agents = [f"{NEEDLE} {number}" for number in range(3_000)]
         await project(databases, journal, *(a_hit(message=message, user_agent=agent) for agent in agents))
-        await journal.trim(upto=journal.head)
+        await journal.trim(upto=await journal.reached())
         await databases.main.scrub()
         assert files_with_needle(tmp_path) == {"tracker.db"}
         with contextlib.closing(sqlite3.connect(tmp_path / "tracker.db", isolation_level=None)) as reader:

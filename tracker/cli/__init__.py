@@ -10,6 +10,7 @@ from .account_options import account_confirm, account_limit, account_list, accou
 from .accounts import account, key
 from .backup import backup, restore
 from .blocks import block, blocks, unblock
+from .copy import copy
 from .demo import demo
 from .errors import reported
 from .installation import check, migrate
@@ -48,6 +49,7 @@ for command in (
     rotate_keys,
     backup,
     restore,
+    copy,
     export_list,
     import_list,
     block,

@@ -7,7 +7,7 @@ import click
 
 from ..domain.keys import Key, Keyring, new_secret
 from ..settings import Settings, from_environment
-from ..storage.installation import Files
+from ..storage.installation import Files, files_of
 from ..storage.keyfile import add_key, next_key_number, written_key
 from ..storage.locks import FileLock
 from .opening import existing, keys_of, prepared
@@ -58,7 +58,8 @@ def _explain(secret_keys: str, signing_key: int | None, *, as_json: bool) -> Non
 
 
 def _rotate(settings: Settings, *, as_json: bool) -> None:
-    files, _ = asyncio.run(existing(settings))
+    asyncio.run(existing(settings))
+    files = files_of(settings.database_url)
     number = _added(files)
     _, done = asyncio.run(prepared(settings))  # which records the fingerprint of the new key
     fixed = settings.signing_key is not None

@@ -6,24 +6,23 @@ from contextlib import asynccontextmanager
 from ..domain.keys import BadKeyring, Key
 from ..settings import Settings
 from ..storage.database import Database
-from ..storage.installation import Files, Prepared, files_of, prepare, refuse_unready
-from ..storage.keyfile import parse_keys
+from ..storage.installation import Prepared
+from ..storage.keyfile import parse_keys, secrets_of
+from ..storage.shared import Place, place_of, prepare_place, refuse_unready_place
 
 
-async def prepared(settings: Settings) -> tuple[Files, Prepared]:
+async def prepared(settings: Settings) -> tuple[Place, Prepared]:
     """Bring the installation to this release, making database and keys where there are none."""
-    files = files_of(settings.database_url)
-    keys = keys_of(settings.secret_keys) if settings.secret_keys is not None else None
-    secrets = {number: key.secret for number, key in keys.items()} if keys is not None else None
-    return files, await prepare(files, secrets, settings.signing_key)
+    place = place_of(settings.database_url)
+    return place, await prepare_place(place, secrets_of(settings.secret_keys), settings.signing_key)
 
 
-async def existing(settings: Settings) -> tuple[Files, Prepared]:
+async def existing(settings: Settings) -> tuple[Place, Prepared]:
     """An installation as it is. Raises ``BadDatabase`` where there is none, or one of another release."""
-    files = files_of(settings.database_url)
+    place = place_of(settings.database_url)
     if settings.secret_keys is not None:
         keys_of(settings.secret_keys)
-    await refuse_unready(files)
+    await refuse_unready_place(place)
     return await prepared(settings)
 
 
@@ -38,6 +37,6 @@ def keys_of(secret_keys: str) -> dict[int, Key]:
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Database]:
     """The main database of an installation that is there, also beside a running server."""
-    files, _ = await existing(settings)
-    async with files.main_database() as database:
+    place, _ = await existing(settings)
+    async with place.main_database() as database:
         yield database

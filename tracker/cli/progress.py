@@ -14,10 +14,12 @@ _WORTH_TELLING = _MB // 10
 class Progress:
     """Told what is being done, and how much of it is done; entered for as long as it may show something.
 
-    Where there is no bar, each step has a line when it begins, and with ``line_every`` one after so many bytes.
+    Where there is no bar, each step has a line when it begins, and with ``line_every`` one after so many bytes. What is
+    not counted ``bytewise`` has no size in those lines.
     """
 
-    def __init__(self, *, quiet: bool, line_every: int | None = None) -> None:
+    def __init__(self, *, quiet: bool, line_every: int | None = None, bytewise: bool = True) -> None:
+        self._bytewise = bytewise
         self._quiet = quiet
         self._line_every = line_every
         self._step = ""
@@ -54,7 +56,9 @@ class Progress:
             bar = click.progressbar(length=max(total, 1), label=_capitalized(step), file=sys.stderr)
             self._bar = self._bars.enter_context(bar)
         else:
-            size = f" ({total / _MB:.1f} MB)" if total is not None and total >= _WORTH_TELLING else ""
+            size = (
+                f" ({total / _MB:.1f} MB)" if self._bytewise and total is not None and total >= _WORTH_TELLING else ""
+            )
             click.echo(f"{_capitalized(step)}{size}", err=True)
 
 

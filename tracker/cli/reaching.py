@@ -15,8 +15,9 @@ from ..demo.wire import connect, until_ready
 from ..settings import Settings, from_environment
 from ..storage.accounts import Accounts
 from ..storage.api_keys import ApiKeys
-from ..storage.installation import Files, files_of
+from ..storage.installation import Files
 from ..storage.locks import FileLock, Locked
+from ..storage.shared import Place, place_of
 from .accounts import no_account
 from .child import serving
 from .listener import listening
@@ -48,7 +49,7 @@ async def reached(account: bytes | None, url: str | None, scope: str) -> AsyncIt
     async with _own_key(settings, account, scope) as key:
         if url is not None:
             yield Reached(url, key, here=False)
-        elif _is_served(files_of(settings.database_url)):
+        elif _is_served(place_of(settings.database_url)):
             yield Reached(_address(settings), key, here=True)
         else:
             async with _own_server() as address:
@@ -79,9 +80,11 @@ async def _own_key(settings: Settings, account: bytes, scope: str) -> AsyncItera
             await keys.revoke(new.key.id)
 
 
-def _is_served(files: Files) -> bool:
+def _is_served(place: Place) -> bool:
+    if not isinstance(place, Files):
+        return False  # one more server of a shared database does no harm
     try:
-        with FileLock(files.server_lock):
+        with FileLock(place.server_lock):
             return False
     except Locked:
         return True

@@ -65,6 +65,8 @@ def run(settings: Settings, app: App, listener: socket.socket) -> None:
         server.run(sockets=[listener])
     except SystemExit:
         raise click.ClickException("the server could not start: the reason stands above") from None
+    if app.gave_up:
+        raise click.ClickException("the server could not go on: the reason stands above")
 
 
 def _connections(settings: Settings, app: App) -> Connections:

@@ -1,6 +1,7 @@
 """The worker: what "serve" starts beside itself."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -15,8 +16,9 @@ import click
 from ..app import create_worker
 from ..settings import Settings, from_environment
 from ..storage.database import reason
-from ..storage.installation import files_of
+from ..storage.installation import Files
 from ..storage.locks import FileLock, Locked
+from ..storage.shared import place_of
 from .errors import EXPECTED
 from .logs import start_logging
 
@@ -48,7 +50,10 @@ async def _work(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     loop.add_reader(sys.stdin.fileno(), _pipe_closed, loop, ended)
-    async with _locked_when_free(files_of(settings.database_url).worker_lock, ended) as locked:
+    place = place_of(settings.database_url)
+    # Of a shared database many may start: one is elected.
+    free = _locked_when_free(place.worker_lock, ended) if isinstance(place, Files) else contextlib.nullcontext(True)
+    async with free as locked:
         if locked:
             async with create_worker(settings):
                 await ended.wait()

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from ..domain.keys import BadKeyring
 
@@ -67,8 +67,11 @@ class Write(Protocol):
 class Database(Protocol):
     """Opened by ``async with``. Statements name their parameters ``:like_this``; a list goes where ``in (:it)`` stands.
 
-    Every verb raises :class:`Unavailable` when the database does not answer.
+    Every verb raises :class:`Unavailable` when the database does not answer. ``whole`` says whether journal and
+    suppressions stand in it too, for several servers; otherwise they have a file of their own, which one server writes.
     """
+
+    whole: ClassVar[bool]
 
     async def __aenter__(self) -> Self: ...
     async def __aexit__(self, *exc: object) -> None: ...

@@ -114,11 +114,9 @@ class Events:
         It is found first and the rows within it afterwards, so that what is stored or deleted in between is neither
         passed over nor told twice.
         """
-        params = {**walk.filters, **walk.bounds, "limit": self._most_steps}
-        (row,) = await self._database.fetch(walk.edge(), account_id=account, **params)
-        if row["steps"] < self._most_steps:
-            return None
-        return bytes(row["lowest" if walk.descending else "highest"])
+        params = {**walk.filters, **walk.bounds, "limit": 1, "passed": self._most_steps - 1}
+        rows = await self._database.fetch(walk.edge(), account_id=account, **params)
+        return bytes(rows[0]["id"]) if rows else None
 
 
 class Walk(NamedTuple):
@@ -152,7 +150,7 @@ class Walk(NamedTuple):
 
     def edge(self) -> str:
         """The statement that finds where it ends."""
-        return f"{_joined('edge_of_walk', *self._start, *self.bounds, self._order)})"
+        return _joined("edge_of_walk", *self._start, *self.bounds, self._order, "at_the_end")
 
     @property
     def _start(self) -> tuple[str, ...]:

@@ -25,6 +25,16 @@ class Files(NamedTuple):
     main: Path
 
     @property
+    def name(self) -> str:
+        """As operators know it."""
+        return str(self.main)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What has to be there to serve."""
+        return (str(self.main), str(self.inbox))
+
+    @property
     def inbox(self) -> Path:
         """The journal and the suppressions: what a reader waits for."""
         return self.main.with_name(f"{self.main.name}.inbox")
@@ -77,16 +87,28 @@ class Files(NamedTuple):
 def files_of(database_url: str) -> Files:
     """The files of ``sqlite:///relative.db`` or ``sqlite:////absolute.db``. Raises ``BadDatabase``."""
     match = re.fullmatch(r"sqlite:///(.+)", database_url)
-    if match is None:
+    if match is not None:
+        return Files(Path(match[1]))
+    if is_shared(database_url):
         raise BadDatabase(
-            f"TRACKER_DATABASE_URL is {_without_password(database_url)!r}: "
-            "write sqlite:///tracker.db for a file in this folder, sqlite:////var/lib/tracker.db for any other"
+            f"this command works on SQLite files, and TRACKER_DATABASE_URL is {without_password(database_url)!r}: "
+            "use PostgreSQL's own tools, such as pg_dump"
         )
-    return Files(Path(match[1]))
+    raise BadDatabase(
+        f"TRACKER_DATABASE_URL is {without_password(database_url)!r}: "
+        "write sqlite:///tracker.db for a file in this folder, sqlite:////var/lib/tracker.db for any other, "
+        "or postgresql://user:password@host/database"
+    )
 
 
-def _without_password(url: str) -> str:
-    return re.sub(r"//[^/@]*@", "//...@", url)
+def is_shared(database_url: str) -> bool:
+    """Whether it is that of a server."""
+    return re.match(r"postgres(?:ql)?://", database_url) is not None
+
+
+def without_password(url: str) -> str:
+    """A URL as a screen or a log may hold it."""
+    return re.sub(r"//[^/@]*@", "//...@", url).partition("?")[0]
 
 
 class Prepared(NamedTuple):
@@ -109,6 +131,8 @@ async def prepare(files: Files, secrets: Mapping[int, bytes] | None, signing: in
     try:
         async with SQLite(files.main, readers=1, patience_ms=10_000) as main:
             applied = await _migrated(main, "main", files.main)
+            if await _id_of(main, "copying") is not None:
+                raise BadDatabase(half_copied(files.name))
             inhabited = await Accounts(main).any()
             if inhabited and not files.inbox.exists():
                 raise BadDatabase(strange_inbox(files, "is missing"))
@@ -174,6 +198,11 @@ async def _join(main: Database, inbox: Database, files: Files) -> None:
         await _claim(inbox, "inbox", ours)
     if ours is None or await _id_of(inbox, "inbox") != ours:
         raise BadDatabase(strange_inbox(files, "belongs to another installation"))
+
+
+def half_copied(name: str) -> str:
+    """What to say of a database that a copy was begun to."""
+    return f"a copy to {name} was interrupted: finish it by running the same tracker copy again"
 
 
 def strange_inbox(files: Files, what: str) -> str:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -29,14 +30,13 @@ class Journal:
         self._residue = True
         self.broken_since: int | None = None
         """When a write or an fsync failed, in Unix milliseconds: from then on nothing is written."""
-        self.head = 0
-        """The key of the last entry that is on stable storage."""
+        self.head: int | None = None
+        """The key of the last entry that is on stable storage; None where several servers append."""
 
     async def open(self, *, above: int) -> None:
         """Make ready to append. Keys begin above those in the file and above ``above``, the mark of the projection."""
-        rows = await self._database.fetch(_SQL["last_key"])
-        self.head = int(rows[0]["id"])
-        self._last = max(self.head, above)
+        self.head = head = await self._last_key()
+        self._last = max(head, above)
 
     async def append(self, entries: Sequence[Entry]) -> None:
         """Make all of the entries durable, or none.
@@ -56,8 +56,13 @@ class Journal:
                 opt_outs.append(_opt_out_row(self._last, entry))
         last = self._last
         with self._until_broken():
-            await self._database.write(*_changes(hits, undone, opt_outs), *receipts)
-        self.head = last
+            await self._store(hits, (*_changes(undone, opt_outs), *receipts))
+        if self.head is not None:
+            self.head = last
+
+    async def reached(self) -> int:
+        """The key of the last entry that anybody was told is stored."""
+        return await self._last_key() if self.head is None else self.head
 
     async def write(self, *changes: Change) -> None:
         """Make other changes of the same file durable, all or none; like everything here, none after a failed write."""
@@ -99,6 +104,14 @@ class Journal:
                 self._residue = not await self._database.scrub(at_once=False)
         return trimmed
 
+    async def _last_key(self) -> int:
+        rows = await self._database.fetch(_SQL["last_key"])
+        return int(rows[0]["id"])
+
+    async def _store(self, hits: list[tuple[object, ...]], changes: Sequence[Change]) -> None:
+        inserted = [Change(_SQL["insert_hit"], hits)] if hits else []
+        await self._database.write(*inserted, *changes)
+
     @contextmanager
     def _until_broken(self) -> Iterator[None]:
         """After one failed write or fsync nobody knows what a later one brings to the disk: there is none."""
@@ -112,15 +125,12 @@ class Journal:
             raise
 
 
-def _changes(
-    hits: list[tuple[object, ...]], undone: list[tuple[Change, ...]], opt_outs: list[dict[str, Any]]
-) -> list[Change]:
-    changes = []
-    if hits:
-        changes.append(Change(_SQL["insert_hit"], hits))
+def _changes(undone: list[tuple[Change, ...]], opt_outs: list[dict[str, Any]]) -> list[Change]:
     # Before the opt-outs: one that comes at the same moment stands.
-    changes.extend(chain.from_iterable(undone))
+    changes = list(chain.from_iterable(undone))
     if opt_outs:
+        # Two that write to one database at once wait for each other in the same order, and so never in a circle.
+        opt_outs = sorted(opt_outs, key=itemgetter("account_id", "address_key"))
         # One by one: the numbers of two are not the same.
         changes.extend(Change(_SQL[name], [opt_out]) for opt_out in opt_outs for name in _GIVING_WAY)
         changes.append(Change(_SQL["insert_opt_out"], opt_outs))

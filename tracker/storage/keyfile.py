@@ -33,6 +33,16 @@ def parse_keys(text: str) -> dict[int, Key]:
     return found
 
 
+def secrets_of(setting: str | None) -> dict[int, bytes] | None:
+    """The secrets that ``TRACKER_SECRET_KEYS`` gives, by number; None where it is not set. Raises ``BadKeyring``."""
+    if setting is None:
+        return None
+    try:
+        return {number: key.secret for number, key in parse_keys(setting).items()}
+    except BadKeyring as error:
+        raise BadKeyring(f"TRACKER_SECRET_KEYS: {error}") from None
+
+
 def _secret(number: str, text: str) -> bytes:
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

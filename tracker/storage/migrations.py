@@ -23,7 +23,7 @@ class Migration(NamedTuple):
 
 
 def migrations(part: str) -> list[Migration]:
-    """The scripts of one part, ``main`` or ``inbox``, in their order."""
+    """The scripts of one part, ``main``, ``inbox`` or ``postgresql``, in their order."""
     scripts = (resources.files(__package__) / "migrations" / part).iterdir()
     return sorted(_read(script.name, script.read_text("utf-8")) for script in scripts)
 

@@ -67,10 +67,14 @@ class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Projection(msgspec.Struct, frozen=True, kw_only=True):
-    """All that follows from one slice of the journal: what is between the marks ``old`` and ``new``."""
+    """All that follows from one slice of the journal: what is between the marks ``old`` and ``new``.
+
+    ``keys`` are those of its rows, which are taken from the journal where that stands in the same database.
+    """
 
     old: int
     new: int
+    keys: Sequence[int] = ()
     events: Sequence[ProjectedEvent] = ()
     message_counts: Sequence[tuple[CountKey, int]] = ()
     campaign_counts: Sequence[CampaignCount] = ()
@@ -120,7 +124,8 @@ class Projections:
     async def store(self, projection: Projection, sequences: dict[bytes, int]) -> None:
         """Store a slice and its mark in one transaction, giving each account's events its next numbers.
 
-        Raises ``Stale`` with nothing changed when the mark or a sequence is no longer what it was read as.
+        Raises ``Stale`` with nothing changed when the mark or a sequence is no longer what it was read as, or a row was
+        taken by another.
         """
         events, advanced = _numbered(projection.events, sequences)
         mark = {
@@ -132,6 +137,7 @@ class Projections:
         }
         message_counts = [(*key, total) for key, total in projection.message_counts]
         await self._database.write(
+            *self._taking(projection.keys),
             Change(_SQL["advance_mark"], [mark], affects=1),
             Change(_SQL["advance_sequence"], advanced, affects=len(advanced)),
             Change(_SQL["insert_event"], events),
@@ -139,6 +145,11 @@ class Projections:
             Change(_SQL["add_campaign_count"], _tuples(projection.campaign_counts)),
             Change(_SQL["refuse"], [msgspec.structs.asdict(row) for row in projection.refused]),
         )
+
+    def _taking(self, keys: Sequence[int]) -> tuple[Change, ...]:
+        if not self._database.whole or not keys:
+            return ()
+        return (Change(_SQL["take"], [{"keys": list(keys)}], affects=len(keys)),)
 
 
 def _numbered(

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import aiosqlite
 
@@ -50,6 +50,8 @@ _DURABLE: dict[str, str | int] = {
 
 class SQLite:
     """A database file. ``attached`` is a second file whose tables its readers see as their own."""
+
+    whole: ClassVar[bool] = False
 
     def __init__(
         self,

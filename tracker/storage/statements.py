@@ -19,9 +19,9 @@ _BULK = re.compile(r"\A(.*\bvalues\s*)(\(\s*:[a-z_]+(?:\s*,\s*:[a-z_]+)*\s*\))([
 _NAME = re.compile(r":([a-z_]+)")
 
 
-def load_statements(subject: str) -> Mapping[str, str]:
+def load_statements(subject: str, folder: str = "sql") -> Mapping[str, str]:
     """Read ``sql/<subject>.sql``: one statement, or one part of a statement, under each ``-- name:`` line."""
-    text = (resources.files(__package__) / "sql" / f"{subject}.sql").read_text("utf-8")
+    text = (resources.files(__package__) / folder / f"{subject}.sql").read_text("utf-8")
     queries = aiosql.from_str(text, "sqlite3", mandatory_parameters=False)
     names = [name for name in queries.available_queries if not name.endswith("_cursor")]
     return MappingProxyType({name: getattr(queries, name).sql.strip() for name in names})

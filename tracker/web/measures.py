@@ -233,7 +233,8 @@ def _memory(parts: Parts) -> Iterator[Metric]:
 
 def _space(parts: Parts) -> Iterator[Metric]:
     space = parts.disk.space
-    yield _gauge("disk_answers", "1 when the disk said in time what follows.", space is not None)
+    answers = space is not None if parts.disk.ours else None
+    yield _gauge("disk_answers", "1 when the disk said in time what follows.", answers)
     sizes = GaugeMetricFamily("tracker_file_bytes", "Sizes of the files.", labels=["file"])
     for name, size in (space.files if space is not None else {}).items():
         sizes.add_metric([name], size)

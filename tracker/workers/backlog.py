@@ -57,7 +57,7 @@ class Backlog:
 
     async def _is_full(self, mark: int) -> bool:
         """A key may stand for no row: only where there is one can the projector bring the mark forward."""
-        limit = self._journal.head - self._ceiling
+        limit = await self._journal.reached() - self._ceiling
         return limit > mark and await self._journal.holds(after=mark, upto=limit)
 
     async def caught_up(self, *, patience_s: float = 1.0, poll_s: float = 0.02) -> float | None:
@@ -65,7 +65,8 @@ class Backlog:
 
         None when it can; after ``patience_s``, by how many seconds the projector is behind.
         """
-        head, deadline = self._journal.head, time.monotonic() + patience_s
+        deadline = time.monotonic() + patience_s
+        head = await self._journal.reached()
         while await self._is_behind(head):
             if time.monotonic() >= deadline:
                 return await self.lag_s()

@@ -25,8 +25,15 @@ class Disk:
         self.space: Space | None = None
         """What the last look saw; None when the disk did not answer in time."""
 
+    @property
+    def ours(self) -> bool:
+        """Whether there are files of ours to look at: those of a database server are its own."""
+        return bool(self._files)
+
     async def look(self) -> None:
         """Look again. One that is still under way is waited for instead, so that no threads pile up."""
+        if not self._files:
+            return
         if self._looking is None or self._looking.done():
             self._looking = asyncio.get_running_loop().run_in_executor(None, self._measure)
         done, _ = await asyncio.wait((self._looking,), timeout=self._patience_s)

@@ -122,4 +122,4 @@ class Projector:
             hit=msgspec.json.encode(row).decode(),
             error=type(error).__name__,
         )
-        await self._projections.store(Projection(old=mark, new=row["id"], refused=[refused]), {})
+        await self._projections.store(Projection(old=mark, new=row["id"], keys=[row["id"]], refused=[refused]), {})

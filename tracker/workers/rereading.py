@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import Self
 
-from ..storage.database import reason, unforeseen
+from ..storage.database import Unavailable, reason, unforeseen
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,13 @@ class Rereading(ABC):
         """When it was last seen to be as the database has it, in Unix seconds."""
 
     async def __aenter__(self) -> Self:
-        await self._read()
+        self._failing = False
+        try:
+            await self._read()
+        except Unavailable as error:
+            # Of a server that is away at the start; a file that cannot be read has stopped it before.
+            log.warning("%s are not known yet: %s", self._what, reason(error))
+            self._failing = True
         self._task = asyncio.create_task(self._run(), name=self._what)
         return self
 
@@ -40,18 +46,17 @@ class Rereading(ABC):
         self.read_at = time.time()
 
     async def _run(self) -> None:
-        failing = False
         while True:
             await asyncio.sleep(self._interval_s)
-            try:
-                await self._read()
-                failing = False
-            except Exception as error:
-                if not failing:
-                    log.warning(
-                        "%s in memory are kept as they were: %s",
-                        self._what,
-                        reason(error),
-                        exc_info=unforeseen(error),
-                    )
-                failing = True
+            await self._turn()
+
+    async def _turn(self) -> None:
+        try:
+            await self._read()
+            self._failing = False
+        except Exception as error:
+            if not self._failing:
+                log.warning(
+                    "%s in memory are kept as they were: %s", self._what, reason(error), exc_info=unforeseen(error)
+                )
+            self._failing = True

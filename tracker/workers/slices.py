@@ -39,6 +39,7 @@ def project(
     return Projection(
         old=mark,
         new=rows[-1].key,
+        keys=[row.key for row in rows],
         events=events,
         message_counts=sorted(message_counts.items()),
         campaign_counts=_campaign_counts(counted_now, message_counts.keys() - set(counted)),

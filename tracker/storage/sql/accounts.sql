@@ -14,7 +14,7 @@ select id, name, pepper, limited from accounts
 -- name: samples()
 select a.id as account, a.pepper, r.address, r.address_key
 from accounts a join recipients r on r.account_id = a.id
-where r.id = (select min(id) from recipients where account_id = a.id)
+where r.id = (select id from recipients where account_id = a.id order by id limit 1)
 
 -- name: account(id)
 select id, name, pepper, limited from accounts where id = :id

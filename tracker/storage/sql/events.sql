@@ -42,8 +42,7 @@ where not exists (
 
 -- name: edge_of_walk
 -- Where a walk of so many steps ends.
-select min(id) as lowest, max(id) as highest, count(*) as steps from (
-    select w.id from events w where w.account_id = :account_id
+select w.id from events w where w.account_id = :account_id
 
 -- name: by_message
 and w.message_id = :message
@@ -133,12 +132,15 @@ order by w.id desc limit :limit
 -- name: oldest_first
 order by w.id limit :limit
 
+-- name: at_the_end
+offset :passed
+
 -- name: count_recipient(account_id, recipient, most)
 -- A message without events counts as one: reading it takes its time as well.
 select count(*) as found from (
     select 1 from messages s left join events w on w.account_id = s.account_id and w.message_id = s.id
     where s.account_id = :account_id and s.recipient_id = :recipient limit :most
-)
+) counted
 
 -- name: count_email(account_id, email, most)
 select count(*) as found from (
@@ -146,18 +148,18 @@ select count(*) as found from (
     join messages s on s.account_id = r.account_id and s.recipient_id = r.id
     left join events w on w.account_id = s.account_id and w.message_id = s.id
     where r.account_id = :account_id and r.address = :email limit :most
-)
+) counted
 
 -- name: count_external_id(account_id, external_id, most)
 select count(*) as found from (
     select 1 from messages s left join events w on w.account_id = s.account_id and w.message_id = s.id
     where s.account_id = :account_id and s.external_id = :external_id limit :most
-)
+) counted
 
 -- name: count_types(account_id, types, most)
 select count(*) as found from (
     select 1 from events w where w.account_id = :account_id and w.type in (:types) limit :most
-)
+) counted
 
 -- name: entries(account_id, sequence, limit)
 -- What each number was given for, whether it can still be shown or not.

@@ -1,7 +1,7 @@
 -- name: take_allowance!
 -- Touches no row when the day would become fuller than that.
 insert into daily_messages (account_id, day, messages)
-select :account_id, :day, :messages where :messages <= :most
+select :account_id, :day, cast(:messages as bigint) where cast(:messages as bigint) <= :most
 on conflict (account_id, day) do update set messages = daily_messages.messages + excluded.messages
 where daily_messages.messages + excluded.messages <= :most
 

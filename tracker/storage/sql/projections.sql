@@ -9,6 +9,10 @@ update projection
 set mark = :new, events = events + :events, dropped = dropped + :dropped, refused = refused + :refused
 where name = 'journal' and mark = :old
 
+-- name: take!
+-- Where the journal stands in the same database: its rows go in the transaction that makes events of them.
+delete from journal where id in (:keys)
+
 -- name: sequences(account_ids)
 select id, sequence from accounts where id in (:account_ids)
 

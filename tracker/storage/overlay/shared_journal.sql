@@ -1,0 +1,37 @@
+-- name: insert_hits!
+-- One statement is one trip. The writer's number goes up in it, or nothing is stored: see claim_batch.
+with made
+    (account_id, message_id, type, occurred_at, user_agent, network, referrer, prefetch, blocked, link, url, method,
+    writer, batch)
+as (
+    values (
+        :account_id::bytea, :message_id::bytea, :type::text, :occurred_at::bigint, :user_agent::text, :network::text,
+        :referrer::text, :prefetch::smallint, :blocked::smallint, :link::bigint, :url::text, :method::text,
+        :writer::text, :batch::bigint
+    )
+), begun as (
+    insert into heartbeat (name, at) select writer, batch from made limit 1
+    on conflict (name) do update set at = excluded.at where heartbeat.at < excluded.at
+    returning name
+)
+insert into journal
+    (account_id, message_id, type, occurred_at, user_agent, network, referrer, prefetch, blocked, link, url, method)
+select
+    m.account_id, m.message_id, m.type, m.occurred_at, m.user_agent, m.network, m.referrer, m.prefetch, m.blocked,
+    m.link, m.url, m.method
+from made m
+join begun on begun.name = m.writer
+
+-- name: begin_batch!
+insert into heartbeat (name, at) values (:writer, :batch)
+on conflict (name) do update set at = excluded.at where heartbeat.at < excluded.at
+
+-- name: claim_batch
+-- Gives a row if this batch was not stored; and then it never will be, for its number is taken.
+insert into heartbeat (name, at) values (:writer, :batch)
+on conflict (name) do update set at = excluded.at where heartbeat.at < excluded.at
+returning at
+
+-- name: forget_writers!
+-- Of processes that ended long ago.
+delete from heartbeat where at < :before and name <> 'writer'
