@@ -25,6 +25,7 @@ _OWN = load_statements("postgresql", "overlay")
 
 _CONNECT_S = 5.0
 _CLOSE_S = 1.0
+_WATCH_S = 2.0
 _LONGEST_PAUSE_S = 1.0
 _TRIES = 4
 """How often a transaction is begun that met another in a circle of locks; PostgreSQL ended one of them."""
@@ -175,11 +176,14 @@ class PostgreSQL:
 
         What is given is set when that connection has ended, and with it the lock.
         """
-        connection, ended = await self._locked(number, poll_s), asyncio.Event()
+        connection, ended, leaving = await self._locked(number, poll_s), asyncio.Event(), asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
+        watching = asyncio.create_task(_watch(connection, ended, leaving))
         try:
             yield ended
         finally:
+            leaving.set()
+            await watching
             await _closed(connection)
 
     async def _locked(self, number: int, poll_s: float) -> Any:
@@ -222,13 +226,16 @@ class PostgreSQL:
         """A connection that is set up. After one that failed, those who come meanwhile are told at once."""
         if time.monotonic() < self._asked_again_at:
             raise Unavailable("PostgreSQL cannot be reached")
+        connection: Any = None
         try:
-            connection: Any = await asyncpg.connect(url, **options)
+            connection = await asyncpg.connect(url, **options)
             patience = str(self._patience_ms)
             set_up = _statement(_OWN["set_up"])
             given = {"patience_ms": patience, "reads": "on" if reads else "off"}
             await connection.execute(set_up.text, *set_up.values(given))
         except Exception:
+            if connection is not None:
+                connection.terminate()
             self._pause_s = min(2 * self._pause_s or 0.05, _LONGEST_PAUSE_S)
             self._asked_again_at = time.monotonic() + self._pause_s
             raise
@@ -318,6 +325,18 @@ def _is_one_statement(change: Change) -> bool:
 def _touched(status: str) -> int:
     last = status.rpartition(" ")[2]
     return int(last) if last.isdecimal() else 0
+
+
+async def _watch(connection: Any, ended: asyncio.Event, leaving: asyncio.Event) -> None:
+    """A network that falls silent ends nothing here by itself, while the server has given the lock to another."""
+    while not (ended.is_set() or leaving.is_set()):
+        try:
+            await asyncio.wait_for(leaving.wait(), _WATCH_S)
+        except TimeoutError:
+            try:
+                await connection.execute(_OWN["writable"], timeout=_CONNECT_S)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                ended.set()
 
 
 async def _left_as_it_is(_: Any) -> None:
