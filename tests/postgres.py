@@ -41,7 +41,7 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
-        self._run("initdb", "-D", "data", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync")
+        self.run("initdb", "-D", "data", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync")
 
     def start(self) -> None:
         """Start, and return once it answers."""
@@ -53,11 +53,11 @@ class Server:
             **self._settings,
         }
         given = " ".join(f"-c {name}={value}" for name, value in options.items())
-        self._run("pg_ctl", "-D", "data", "-w", "-t", f"{_START_WITHIN_S:.0f}", "-l", "log", "-o", given, "start")
+        self.run("pg_ctl", "-D", "data", "-w", "-t", f"{_START_WITHIN_S:.0f}", "-l", "log", "-o", given, "start")
 
     def stop(self, mode: str = "fast") -> None:
         """Stop: ``fast``, or ``immediate``, which is a crash."""
-        self._run("pg_ctl", "-D", "data", "-w", "-m", mode, "stop")
+        self.run("pg_ctl", "-D", "data", "-w", "-m", mode, "stop")
 
     def restart(self, mode: str) -> None:
         """Stop that way, and start."""
@@ -100,7 +100,8 @@ class Server:
         finally:
             await connection.close()
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs, in the folder of the cluster."""
         command: Sequence[str] = (str(self._programs / program), *arguments)
         done = subprocess.run(command, cwd=self.home, capture_output=True, text=True, check=False, **self._user)
         if done.returncode != 0:

@@ -139,6 +139,16 @@ def test_driver_that_is_missing_is_named(run: Run, monkeypatch: pytest.MonkeyPat
     assert "secret" not in ran.err
 
 
+@pytest.mark.parametrize("rest", [":abc/tracker", ":1/tracker?sslmode=bogus"])
+def test_url_that_says_nothing_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, rest: str) -> None:
+    """No waiting repairs it."""
+    monkeypatch.setenv("TRACKER_DATABASE_URL", f"postgresql://tracker:secret@127.0.0.1{rest}")
+    monkeypatch.setenv("TRACKER_SECRET_KEYS", _KEYS)
+    ran = run("serve", "--port", "0")
+    ran.failed_with("TRACKER_DATABASE_URL is no URL")
+    assert "secret" not in ran.err
+
+
 def test_keys_of_a_shared_database_are_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """They lie in no file that only one node has."""
     monkeypatch.setenv("TRACKER_DATABASE_URL", "postgresql://tracker@127.0.0.1:1/tracker")

@@ -40,6 +40,7 @@ ACROSS_ACCOUNTS = {
     "journal.last_key": "the journal is the installation's",
     "journal.first_key": "the journal is the installation's",
     "journal.trim": "the journal is the installation's",
+    "projections.take": "the journal is the installation's",
     "receipts.next_account": "what is old is forgotten account after account",
 }
 """The statements that may look at the rows of more than one account, and why."""

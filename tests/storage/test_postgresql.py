@@ -15,7 +15,7 @@ from tests.storage.samples import ACCOUNT, OTHER_ACCOUNT, a_hit, add_accounts, a
 from tests.storage.test_isolation import PARTS_OF_WALKS, walks
 from tests.workers.states import until
 from tracker.domain.events import Entry
-from tracker.storage.database import BadDatabase, Change, Refused, Unavailable
+from tracker.storage.database import BadDatabase, Change, Refused, Row, Unavailable
 from tracker.storage.journal import Journal
 from tracker.storage.migrations import migrations
 from tracker.storage.postgresql import PostgreSQL, _overlay, _statement
@@ -166,7 +166,15 @@ class LosesAnswers:
     def __init__(self, database: PostgreSQL) -> None:
         self._database = database
         self.loses = ""
-        self.whole, self.fetch, self.change = True, database.fetch, database.change
+        self.loses_claim = False
+        self.whole, self.fetch = True, database.fetch
+
+    async def change(self, sql: str, /, **params: object) -> list[Row]:
+        rows = await self._database.change(sql, **params)
+        loses, self.loses_claim = self.loses_claim, False
+        if loses:
+            raise Unavailable("the connection was lost")
+        return rows
 
     async def write(self, *changes: Change) -> None:
         loses, self.loses = self.loses, ""
@@ -176,9 +184,12 @@ class LosesAnswers:
             raise Unavailable("the connection was lost")
 
 
+@pytest.mark.parametrize("loses_claim", [False, True], ids=["", "and the answer to the question"])
 @pytest.mark.parametrize("loses", ["before", "after"])
 @pytest.mark.parametrize("batch", [[a_hit(), a_hit()], [a_hit(), an_opt_out()]], ids=["hits", "with an opt-out"])
-async def test_entries_of_a_lost_answer_are_stored_once(databases: Databases, loses: str, batch: list[Entry]) -> None:
+async def test_entries_of_a_lost_answer_are_stored_once(
+    databases: Databases, loses: str, batch: list[Entry], loses_claim: bool
+) -> None:
     """Whether or not they were stored, and together with others that come at the same time."""
     database = LosesAnswers(databases.inbox)  # type: ignore[arg-type]
     journal = SharedJournal(database)  # type: ignore[arg-type]
@@ -186,6 +197,10 @@ async def test_entries_of_a_lost_answer_are_stored_once(databases: Databases, lo
     database.loses = loses
     with pytest.raises(Unavailable):
         await journal.append(batch)
+    if loses_claim:
+        database.loses_claim = True
+        with pytest.raises(Unavailable):
+            await journal.append(batch)
     await journal.append([a_hit(occurred_at=2), *batch])
     await journal.append([a_hit(occurred_at=3)])
     rows = await journal.read(after=0, limit=100)
@@ -200,8 +215,11 @@ async def test_batch_that_was_asked_about_is_never_stored_later(databases: Datab
     async with late:
         delayed = SharedJournal(late)
         delayed._writer, delayed._batch = journal._writer, journal._batch
-        assert await databases.inbox.change(
-            load_statements("shared_journal", "overlay")["claim_batch"], writer=journal._writer, batch=2**52
+        await databases.inbox.change(
+            load_statements("shared_journal", "overlay")["claim_batch"],
+            writer=journal._writer,
+            batch=2**52,
+            claim=2**52 + 1,
         )
         await delayed.append([a_hit()])
     assert len(await journal.read(after=0, limit=10)) == 1

@@ -25,9 +25,9 @@ from .progress import Progress
 def copy(source_url: str, target_url: str, as_json: bool) -> None:
     """Copy a whole installation from SOURCE_URL to TARGET_URL, and compare every row at the end.
 
-    One is sqlite:///..., the other postgresql://... Nobody may serve either meanwhile, and the target must be empty.
-    A copy that was interrupted goes on when the same command is run again. The source stays as it is. Signing keys
-    are not copied: links made before go on working with the same keys.
+    One is that of an SQLite file, the other that of a PostgreSQL. Nobody may serve either meanwhile, and the target
+    must be empty. A copy that was interrupted goes on when the same command is run again. The source stays as it is.
+    Signing keys are not copied: links made before go on working with the same keys.
     """
     source, target = place_of(source_url), place_of(target_url)
     if isinstance(source, Files) == isinstance(target, Files):

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import asyncpg
 
-from .database import Change, Refused, Row, Stale, Unavailable, Values
+from .database import BadDatabase, Change, Refused, Row, Stale, Unavailable, Values
 from .statements import load_statements
 
 # Its debugging lines hold parameters: addresses and secrets.
@@ -25,6 +25,7 @@ _OWN = load_statements("postgresql", "overlay")
 
 _CONNECT_S = 5.0
 _CLOSE_S = 1.0
+_WATCH_S = 2.0
 _LONGEST_PAUSE_S = 1.0
 _TRIES = 4
 """How often a transaction is begun that met another in a circle of locks; PostgreSQL ended one of them."""
@@ -113,6 +114,7 @@ class PostgreSQL:
         self._working: set[asyncio.Task[Any]] = set()
         self._pause_s = 0.0
         self._asked_again_at = 0.0
+        self._lost_at = 0.0
 
     async def __aenter__(self) -> Self:
         """Connects to nothing: the server may be away."""
@@ -177,11 +179,14 @@ class PostgreSQL:
 
         What is given is set when that connection has ended, and with it the lock.
         """
-        connection, ended = await self._locked(number, poll_s), asyncio.Event()
+        connection, ended, leaving = await self._locked(number, poll_s), asyncio.Event(), asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
+        watching = asyncio.create_task(_watch(connection, ended, leaving))
         try:
             yield ended
         finally:
+            leaving.set()
+            await watching
             await _closed(connection)
 
     async def _locked(self, number: int, poll_s: float) -> Any:
@@ -224,15 +229,19 @@ class PostgreSQL:
         """A connection that is set up. After one that failed, those who come meanwhile are told at once."""
         if time.monotonic() < self._asked_again_at:
             raise Unavailable("PostgreSQL cannot be reached")
+        connection: Any = None
         try:
-            connection: Any = await asyncpg.connect(url, **options)
+            connection = await _connect(url, options)
             patience = str(self._patience_ms)
             set_up = _statement(_OWN["set_up"])
             given = {"patience_ms": patience, "reads": "on" if reads else "off"}
             await connection.execute(set_up.text, *set_up.values(given))
         except Exception:
+            if connection is not None:
+                connection.terminate()
             self._pause_s = min(2 * self._pause_s or 0.05, _LONGEST_PAUSE_S)
-            self._asked_again_at = time.monotonic() + self._pause_s
+            self._lost_at = time.monotonic()
+            self._asked_again_at = self._lost_at + self._pause_s
             raise
         self._pause_s = 0.0
         return connection
@@ -261,9 +270,13 @@ class PostgreSQL:
                 return [dict(row) for row in await reader.fetch(statement.text, *statement.values(params))]
 
     async def _worked(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        came = time.monotonic()
         async with self._turn:
             with _translated():
                 self._refuse_unusable()
+                if came < self._lost_at:
+                    # One after the other would wait for a server that does not answer, each for as long again.
+                    raise Unavailable("PostgreSQL was lost meanwhile")
                 for _ in range(_TRIES - 1):
                     with contextlib.suppress(asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
                         return await self._tried(work)
@@ -278,6 +291,7 @@ class PostgreSQL:
             # Half a conversation is none; and one who became a replica is left.
             if isinstance(error, (OSError, asyncpg.ReadOnlySQLTransactionError)) or self._writer.is_closed():
                 self._writer.terminate()
+                self._lost_at = time.monotonic()
             raise
 
     async def _see_that_it_writes(self, writer: Any) -> None:
@@ -322,8 +336,28 @@ def _touched(status: str) -> int:
     return int(last) if last.isdecimal() else 0
 
 
+async def _watch(connection: Any, ended: asyncio.Event, leaving: asyncio.Event) -> None:
+    """A network that falls silent ends nothing here by itself, while the server has given the lock to another."""
+    while not (ended.is_set() or leaving.is_set()):
+        try:
+            await asyncio.wait_for(leaving.wait(), _WATCH_S)
+        except TimeoutError:
+            try:
+                await connection.execute(_OWN["writable"], timeout=_CONNECT_S)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                ended.set()
+
+
 async def _left_as_it_is(_: Any) -> None:
     """The driver would ask for a reset after each question, and undo how the session was set up."""
+
+
+async def _connect(url: str, options: Mapping[str, Any]) -> Any:
+    try:
+        return await asyncpg.connect(url, **options)
+    except ValueError:
+        # Its words may repeat the password.
+        raise BadDatabase("TRACKER_DATABASE_URL is no URL of a PostgreSQL that can be understood") from None
 
 
 async def _closed(connection: Any) -> None:

@@ -1,6 +1,7 @@
 """An installation in a database that several servers share."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ from .statements import load_statements
 
 if TYPE_CHECKING:
     from .postgresql import PostgreSQL
+
+log = logging.getLogger(__name__)
 
 _MIGRATIONS = load_statements("migrations")
 _OWN = load_statements("postgresql", "overlay")
@@ -130,6 +133,8 @@ class SharedDatabase:
                 f"{self.name} is encoded in {nature['encoding']}: make one with create database ... encoding 'UTF8' "
                 "template template0"
             )
+        if nature["fsync"] == "off":
+            log.warning("fsync is off in %s: what is acknowledged can be lost when its machine fails", self.name)
         if nature["version"] < _OLDEST_VERSION:
             raise BadDatabase(
                 f"{self.name} is served by PostgreSQL {nature['version'] // 10_000}: 13 or later is needed"

@@ -42,7 +42,7 @@ class SharedJournal(Journal):
         fresh = [entry for entry in entries if self._stored.pop(id(entry), None) is None]
         if not fresh:
             return
-        self._batch = max(self._batch + 1, time.time_ns() // 1_000_000)
+        self._batch = max(self._batch + 2, _now())
         try:
             await super().append(fresh)
         except Unavailable:
@@ -51,8 +51,7 @@ class SharedJournal(Journal):
 
     async def forget_writers(self) -> None:
         """Remove the numbers of processes that ended long ago."""
-        before = time.time_ns() // 1_000_000 - _WRITERS_KEPT_MS
-        await self._database.change(_SHARED["forget_writers"], before=before)
+        await self._database.change(_SHARED["forget_writers"], before=_now() - 2 * _WRITERS_KEPT_MS)
 
     async def _store(self, hits: list[tuple[object, ...]], changes: Sequence[Change]) -> None:
         if hits and not changes:
@@ -64,12 +63,18 @@ class SharedJournal(Journal):
         await self._database.write(begun, *inserted, *changes)
 
     async def _learn(self, unanswered: Sequence[Entry]) -> None:
-        claimed = await self._database.change(_SHARED["claim_batch"], writer=self._writer, batch=self._batch)
-        if not claimed:
+        number = {"batch": self._batch, "claim": self._batch + 1}
+        rows = await self._database.change(_SHARED["claim_batch"], writer=self._writer, **number)
+        if rows[0]["at"] == self._batch:
             self._stored.update((id(entry), entry) for entry in unanswered)
             while len(self._stored) > _MOST_REMEMBERED:
                 del self._stored[next(iter(self._stored))]
         self._unanswered = None
+
+
+def _now() -> int:
+    """The number of a batch that begins now: even, and twice the Unix milliseconds. The odd one after it claims it."""
+    return 2 * (time.time_ns() // 1_000_000)
 
 
 def journal_of(database: Database) -> Journal:

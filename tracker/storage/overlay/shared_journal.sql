@@ -27,9 +27,11 @@ insert into heartbeat (name, at) values (:writer, :batch)
 on conflict (name) do update set at = excluded.at where heartbeat.at < excluded.at
 
 -- name: claim_batch
--- Gives a row if this batch was not stored; and then it never will be, for its number is taken.
-insert into heartbeat (name, at) values (:writer, :batch)
-on conflict (name) do update set at = excluded.at where heartbeat.at < excluded.at
+-- The number of the batch if it was stored, and the claim otherwise; then it never will be, for its number is passed.
+-- Asked again it gives the same.
+insert into heartbeat (name, at) values (:writer, :claim)
+on conflict (name) do update
+set at = case when heartbeat.at < :batch then excluded.at else heartbeat.at end
 returning at
 
 -- name: forget_writers!
