@@ -33,7 +33,6 @@ async def test_every_opt_out_is_heard_in_a_burst(tmp_path: Path, seconds: int) -
         grown = server.memory("VmHWM") - before
         print(f"answers {dict(ledger.answers)}, memory grew by {grown / (1 << 20):.1f} MiB")
         assert {status for kind, status in ledger.answers if kind == "unsubscribed"} == {200}
-        assert ledger.unknown == 0
         assert grown < _MOST_GROWTH
         await expect_nothing_lost(server, ledger)
         await expect_a_good_end(server)
