@@ -72,7 +72,11 @@ class Server:
             _wait_for_the_end(pid)
         except (FileNotFoundError, ProcessLookupError, ValueError):
             pass
-        shutil.rmtree(self.home, ignore_errors=True)
+        deadline = time.monotonic() + _START_WITHIN_S
+        while self.home.exists() and time.monotonic() < deadline:
+            # Its processes may write a last word while they end.
+            shutil.rmtree(self.home, ignore_errors=True)
+            time.sleep(0.02)
 
     def url(self, database: str) -> str:
         """What a client says to reach a database of it."""

@@ -12,7 +12,7 @@ import pytest
 from tests.postgres import Server, a_server
 from tests.storage.databases import SECRETS, Databases, postgresql
 from tests.storage.samples import ACCOUNT, OTHER_ACCOUNT, a_hit, add_accounts, an_opt_out, open_journal, rows_of
-from tests.storage.test_isolation import PARTS_OF_WALKS, walks
+from tests.storage.test_isolation import FENCE, PARTS_OF_WALKS, walks
 from tests.workers.states import until
 from tracker.domain.events import Entry
 from tracker.storage.database import BadDatabase, Change, Refused, Row, Unavailable
@@ -115,6 +115,12 @@ def test_overlay_stands_for_statements_that_are_there() -> None:
     for subject in set(OVERLAYS) & set(SUBJECTS):
         assert set(load_statements(subject, "overlay")) <= set(load_statements(subject))
     assert len(_overlay()) >= 6
+
+
+def test_overlay_keeps_every_fence_between_accounts() -> None:
+    """B-7: a statement for PostgreSQL names the account wherever the shared one does, which is tried row by row."""
+    for shared, own in _overlay().items():
+        assert len(FENCE.findall(own)) == len(FENCE.findall(shared)), own
 
 
 async def test_text_is_compared_byte_by_byte_and_keys_are_wide(databases: Databases) -> None:

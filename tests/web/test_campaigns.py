@@ -16,6 +16,7 @@ from tests.web.serving import (
     somebody,
     until,
 )
+from tracker.storage.installation import Files
 
 pytestmark = pytest.mark.anyio
 
@@ -24,12 +25,17 @@ CAMPAIGNS = "/v1/campaigns"
 
 def hold_back(served: Served) -> None:
     """Nothing is erased, as when the worker is dead or has much to do."""
-    served.main("create trigger held before delete on events begin select raise(abort, 'not now'); end")
+    if isinstance(served.place, Files):
+        served.main("create trigger held before delete on events begin select raise(abort, 'not now'); end")
+    else:
+        body = "$$ begin raise exception 'not now'; end $$"
+        served.main(f"create or replace function hold() returns trigger language plpgsql as {body}")
+        served.main("create trigger held before delete on events for each row execute function hold()")
 
 
 async def erased(served: Served) -> None:
     """Wait until nothing is left to do."""
-    served.main("drop trigger if exists held")
+    served.main("drop trigger if exists held" + ("" if isinstance(served.place, Files) else " on events"))
 
     async def done() -> bool:
         return served.main("select count(*) from campaign_deletions where erasing = 1") == [(0,)]
