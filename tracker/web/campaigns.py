@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from ..storage.campaigns import Campaigns
-from .names import normal_name
+from .names import name_to_find
 from .operations import Answer, Call, Endpoint, Operation, PathParameter
 from .problems import Problem
 
@@ -20,7 +20,7 @@ _DELETE = Operation(
     "follows them is no longer recorded, but for opt-outs, which count as ever. Messages, recipients and suppressions "
     "stay. The next message that names it makes a new campaign, which has nothing of this one.",
     path_parameters=[
-        PathParameter(name="campaign", description="The campaign's name, percent-encoded.", read=normal_name)
+        PathParameter(name="campaign", description="The campaign's name, percent-encoded.", read=name_to_find)
     ],
     answers=[Answer(status=204, description="It is deleted.")],
     problems=["not-found"],

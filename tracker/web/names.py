@@ -40,6 +40,15 @@ def normal_name(name: str) -> str:
     return unicodedata.normalize("NFC", name) if len(name) <= _MOST_TYPED else name
 
 
+def name_to_find(name: str) -> str:
+    """The name in the form it is compared in; of what can be no name, one that nothing has.
+
+    Not every database can be asked for every text, and the answer is the same.
+    """
+    normal = normal_name(name)
+    return normal if name_flaw(normal) is None else ""
+
+
 def checked_name(pointer: str, name: str) -> str:
     """The name in the form it is compared in. Raises ``Problem`` 422."""
     normal = normal_name(name)

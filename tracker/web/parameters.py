@@ -47,8 +47,7 @@ def read_path(found: Mapping[str, Any], raw_path: bytes) -> Mapping[str, Any]:
     replaced = [name for name, value in found.items() if isinstance(value, str) and "\ufffd" in value]
     if replaced and not _is_utf8(unquote_to_bytes(raw_path)):
         raise invalid(f"#/{replaced[0]}", _NOT_UTF8)
-    # Nothing has a name with either in it, and not every database can be asked for one with NUL.
-    return {name: value.replace("\0", "\1") if isinstance(value, str) else value for name, value in found.items()}
+    return found
 
 
 def _parsed(query_string: bytes) -> QueryParams:

@@ -14,7 +14,7 @@ from .answers import json_answer, next_link
 from .bodies import KIB, JsonBody
 from .cursors import Cursors
 from .fields import NAME_SCHEMA, Cursor, Limit
-from .names import checked_name, normal_name
+from .names import checked_name, name_to_find
 from .operations import Answer, Call, Endpoint, Operation, PathParameter
 from .problems import Problem
 
@@ -52,7 +52,7 @@ def _new_name(name: str) -> str:
     return checked_name("topic", name)
 
 
-_NAME = PathParameter(name="topic", description="The topic's name, percent-encoded.", read=normal_name)
+_NAME = PathParameter(name="topic", description="The topic's name, percent-encoded.", read=name_to_find)
 _SHOWN = {"name": "offers", "created_at": "2026-11-22T10:00:00.000Z", "messages": 4}
 
 _BROWSE = Operation(
