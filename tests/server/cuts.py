@@ -99,6 +99,7 @@ class Asker:
             self._call("PATCH", "/v1/account", lambda: {"name": new_name("account")}),
             self._call("PUT", "/v1/topics/{topic}", dict, lambda: "/v1/topics/cut"),
             self._call("DELETE", "/v1/topics/{topic}", None, lambda: "/v1/topics/cut"),
+            self._call("DELETE", "/v1/campaigns/{campaign}", None, lambda: "/v1/campaigns/cut"),
             self._call("DELETE", "/v1/keys/{id}", None, lambda: key),
             self._call("DELETE", "/v1/suppressions/{id}", None, lambda: f"/v1/suppressions/{row()}"),
             self._call("POST", "/v1/suppressions/{id}/lift", _consent, lambda: f"/v1/suppressions/{row()}/lift"),
