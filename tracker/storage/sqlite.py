@@ -35,7 +35,7 @@ _WIDEST_INSERT = 256
 _CHECKPOINT_PAGES = 8_000
 """How long the log grows before it is moved into the file, 32 MB. A page that many transactions write is moved once."""
 
-_CACHED_KIB = 16_384
+_CACHED_KIB = 8_192
 """Of the connection that writes: a transaction whose pages have no room is written out before its time, some twice."""
 
 _CHECKPOINTS = {True: "pragma wal_checkpoint(truncate)", False: "pragma wal_checkpoint(restart)"}
