@@ -118,9 +118,8 @@ class SQLite:
     async def scrub(self, *, at_once: bool = True) -> bool:
         """Move the log into the file and empty it: ``secure_delete`` clears the file's pages only.
 
-        A log that was emptied grows with every commit, and to make that durable takes twice as long as to write over
-        what is there. So where it may wait, the log is emptied once in ``log_kept_s``, and in between it is written
-        over from its beginning.
+        A log that was emptied grows with every commit, and its new size has to be made durable as well. So where it
+        may wait, the log is emptied once in ``log_kept_s``, and in between it is written over from its beginning.
         """
         return await self._in_thread(partial(self._empty_log, at_once))
 
