@@ -41,6 +41,7 @@ EXCEPTIONS = {
     ("README.md", "sh"): "it installs; tests/cli/test_demo.py runs the demo, and the tests are what runs here",
     ("docs/architecture.md", "text"): "a picture",
     ("docs/metrics.md", "yaml"): "for Prometheus; tests/web/test_metrics.py compares the rules with what is measured",
+    ("docs/postgresql.md", "sh"): "a server on another machine; tests/server/test_nodes.py starts nodes on one here",
     ("docs/reliability.md", "sh"): "it runs tests, for hours",
 }
 """What no test executes, and why."""

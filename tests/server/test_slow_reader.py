@@ -36,12 +36,22 @@ select
 from numbers
 """
 
+_LOG = """
+insert into suppression_changes
+    (account_id, sequence, change, changed_at, suppression_id, scope, topic, reason, origin, created_at)
+select account_id, row_number() over (order by id), 'added', created_at, id, scope, topic, reason, origin, created_at
+from suppressions where account_id = :account
+"""
+
+_COUNT = "insert into suppression_counters (account_id, sequence) values (:account, :rows)"
+
 
 def fill(server: Server, accounts: Sequence[Account]) -> None:
     """Give each account a list that no buffer holds."""
     with closing(sqlite3.connect(server.inbox, isolation_level=None)) as inbox:
         for account in accounts:
-            inbox.execute(_FILL, {"rows": _ROWS, "account": bytes.fromhex(account.id)})
+            for statement in (_FILL, _LOG, _COUNT):
+                inbox.execute(statement, {"rows": _ROWS, "account": bytes.fromhex(account.id)})
         inbox.execute("pragma wal_checkpoint(truncate)")
 
 

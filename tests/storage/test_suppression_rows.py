@@ -184,6 +184,22 @@ async def test_lift_of_what_is_gone_changes_nothing(databases: Databases) -> Non
     assert (kept["opted_out_at"], kept["consented_at"], kept["method"]) == (NOW, NOW + 1, "form")
 
 
+async def test_lift_of_what_was_said_again_changes_nothing(databases: Databases) -> None:
+    """Also when it was, after the consent was found to be younger: no event, no consent and no number is left of it."""
+    journal = await open_journal(databases)
+    opt_out = an_opt_out()
+    await journal.append([opt_out])
+    await journal.append([an_opt_out(occurred_at=NOW + 5)])
+    consent = Consent(consented_at=NOW + 5, method="form", evidence="17")
+    hit = a_hit(type=EventType.RESUBSCRIBED, method=Method.LIFT, occurred_at=NOW + 6)
+    audit = an_entry(None)
+    await journal.append([Undo(hit=hit, suppression=opt_out.suppression, consent=consent, audit=audit)])
+    assert [row["id"] for row in await rows_of(databases, "suppressions")] == [opt_out.suppression]
+    assert [row["type"] for row in await journal.read(after=0, limit=9)] == ["unsubscribed"]
+    assert [change for _, change, _ in await log_of(databases)] == ["added"]
+    assert await rows_of(databases, "suppression_lifts") == await rows_of(databases, "inbox_audit") == []
+
+
 async def test_opt_out_beside_a_lift_stands(databases: Databases) -> None:
     """Whichever came first into the batch: the person's last word is not lost."""
     journal = await open_journal(databases)

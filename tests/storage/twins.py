@@ -56,6 +56,7 @@ _PARAMETERS: Mapping[str, Any] = {
     "limit": 100,
     "new": 50,
     "receipts.expired": 2,
+    "said_before": 2**62,
     "suppression_changes.after": 0,
     "suppression_rows.before": _LAST,
     "suppression_rows.since": 0,

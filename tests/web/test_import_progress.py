@@ -148,6 +148,19 @@ async def test_another_list_is_refused_before_anything_is_done(served: Served, c
     assert served.suppressions() == before
 
 
+async def test_mended_list_is_another_list_and_nothing_of_it_is_stored(served: Served, customer: Customer) -> None:
+    """Its good rows are more than those before it; told as stored already, they would be written to."""
+    emails, key = addresses(3_000), new_key()
+    filling = ["nobody"] * (PIECE // 7)
+    bad = "\n".join(["email", *emails[:50], *filling, *emails[50:100], *filling, *filling]).encode()
+    await break_off(served, customer, bad, 2 * PIECE, key)
+    stored = served.suppressions()
+    assert 50 < stored <= 100
+    for _ in range(2):
+        assert problem_of(await send(customer, lines_of(emails), key)) == "idempotency-key-reused"
+        assert served.suppressions() == stored
+
+
 async def test_empty_list_has_a_receipt_too(customer: Customer) -> None:
     """And belongs to its key like any other."""
     key = new_key()

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -25,7 +24,6 @@ from .logs import start_logging
 log = logging.getLogger(__name__)
 
 _PRIORITY = 10
-_OBJECTS_OF_A_SLICE = 100_000
 _LOCK_POLL_S = 0.05
 
 
@@ -35,8 +33,6 @@ def worker() -> None:
     settings = from_environment()
     start_logging(settings.log_level, settings.log_format)
     os.nice(_PRIORITY)
-    # Nothing in a slice refers to itself: the collector would look through all of it many times and find nothing.
-    gc.set_threshold(_OBJECTS_OF_A_SLICE)
     try:
         asyncio.run(_work(settings))
     except EXPECTED as error:

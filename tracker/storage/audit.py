@@ -95,10 +95,11 @@ def recorded_in_inbox(entry: AuditEntry) -> Change:
     return Change(_INBOX["insert_entry"], [_row(entry)])
 
 
-def recorded_lift(entry: AuditEntry, suppression: bytes) -> Change:
-    """What stores an entry before the row that is lifted is deleted; nothing is stored where it is gone already."""
+def recorded_lift(entry: AuditEntry, suppression: bytes, *, said_before: int) -> Change:
+    """What stores an entry before the row that is lifted is deleted; nothing is stored where it is not."""
     row = _row(entry)
-    return Change(_INBOX["insert_lift_entry"], [{**row, "audit_id": row.pop("id"), "suppression_id": suppression}])
+    lifted = {"audit_id": row.pop("id"), "suppression_id": suppression, "said_before": said_before}
+    return Change(_INBOX["insert_lift_entry"], [{**row, **lifted}])
 
 
 def _row(entry: AuditEntry) -> dict[str, object]:

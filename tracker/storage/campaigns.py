@@ -3,6 +3,7 @@
 from ..domain.audit import MakeEntry
 from .audit import recorded
 from .database import Change, Database, Stale
+from .projections import ONE_PROJECTION
 from .statements import load_statements
 
 _SQL = load_statements("campaigns")
@@ -23,6 +24,7 @@ class Campaigns:
         row = {"account_id": account, "campaign": campaign}
         try:
             await self._database.write(
+                *([ONE_PROJECTION] if self._database.whole else []),
                 Change(_SQL["delete_campaign"], [row], affects=1),
                 Change(_SQL["delete_counts"], [row]),
                 Change(_SQL["record_deletion"], [row]),

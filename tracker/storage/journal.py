@@ -15,7 +15,7 @@ from .audit import recorded_lift
 from .database import Broken, Change, Database, Row
 from .receipts import kept_if_new
 from .statements import load_statements
-from .suppression_changes import logged
+from .suppression_changes import WHENEVER, logged
 
 _SQL = load_statements("journal")
 
@@ -144,11 +144,12 @@ _GIVING_WAY = ("count_given_way", "record_given_way", "delete_given_way")
 
 
 def _undoing(row: dict[str, Any], audit: AuditEntry | None) -> tuple[Change, ...]:
+    account, suppression, before = row["account_id"], row["suppression_id"], row["said_before"]
     return (
-        *([recorded_lift(audit, row["suppression_id"])] if audit is not None else []),
+        *([recorded_lift(audit, row["suppression_id"], said_before=before)] if audit is not None else []),
         Change(_SQL["insert_undo_hit"], [row]),
         *([Change(_SQL["insert_lift"], [row])] if "evidence" in row else []),
-        *logged("removed", account=row["account_id"], suppression=row["suppression_id"], at=row["occurred_at"]),
+        *logged("removed", account=account, suppression=suppression, at=row["occurred_at"], said_before=before),
         Change(_SQL["delete_undone"], [row]),
     )
 
@@ -182,10 +183,10 @@ def _opt_out_row(key: int, opt_out: OptOut) -> dict[str, Any]:
 
 def _consent(undo: Undo) -> dict[str, Any]:
     if undo.consent is None:
-        return {}
+        return {"said_before": WHENEVER}
     # The hit has a method of its own.
     given = msgspec.structs.asdict(undo.consent)
-    return {"consent_method": given.pop("method"), **given}
+    return {"consent_method": given.pop("method"), "said_before": given["consented_at"], **given}
 
 
 def _undo_row(key: int, entry: OptOut | Undo) -> dict[str, Any]:

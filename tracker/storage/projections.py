@@ -10,6 +10,9 @@ from .statements import load_statements
 
 _SQL = load_statements("projections")
 
+ONE_PROJECTION = Change(load_statements("shared_journal", "overlay")["one_projection"])
+"""What comes first where others write to the same database."""
+
 CountKey = tuple[bytes, bytes, str, str]
 """Account, message, event type, verdict."""
 
@@ -149,7 +152,7 @@ class Projections:
     def _taking(self, keys: Sequence[int]) -> tuple[Change, ...]:
         if not self._database.whole or not keys:
             return ()
-        return (Change(_SQL["take"], [{"keys": list(keys)}], affects=len(keys)),)
+        return ONE_PROJECTION, Change(_SQL["take"], [{"keys": list(keys)}], affects=len(keys))
 
 
 def _numbered(

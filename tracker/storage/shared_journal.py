@@ -12,6 +12,7 @@ from .statements import load_statements
 _SHARED = load_statements("shared_journal", "overlay")
 _JOURNAL = load_statements("journal")
 
+_ONE_AT_A_TIME = Change(_SHARED["one_at_a_time"])
 _WRITERS_KEPT_MS = 30 * 86_400_000
 _MOST_REMEMBERED = 20_000
 """Entries that were stored though nobody was told: the ones that come again are among them."""
@@ -49,6 +50,10 @@ class SharedJournal(Journal):
             self._unanswered = fresh
             raise
 
+    async def write(self, *changes: Change) -> None:
+        """As in a file, where there is but one writer."""
+        await super().write(_ONE_AT_A_TIME, *changes)
+
     async def forget_writers(self) -> None:
         """Remove the numbers of processes that ended long ago."""
         await self._database.change(_SHARED["forget_writers"], before=_now() - 2 * _WRITERS_KEPT_MS)
@@ -60,7 +65,7 @@ class SharedJournal(Journal):
             return
         begun = Change(_SHARED["begin_batch"], [{"writer": self._writer, "batch": self._batch}], affects=1)
         inserted = [Change(_JOURNAL["insert_hit"], hits)] if hits else []
-        await self._database.write(begun, *inserted, *changes)
+        await self._database.write(_ONE_AT_A_TIME, begun, *inserted, *changes)
 
     async def _learn(self, unanswered: Sequence[Entry]) -> None:
         number = {"batch": self._batch, "claim": self._batch + 1}

@@ -35,7 +35,7 @@ _WIDEST_INSERT = 256
 _CHECKPOINT_PAGES = 8_000
 """How long the log grows before it is moved into the file, 32 MB. A page that many transactions write is moved once."""
 
-_CACHED_KIB = 16_384
+_CACHED_KIB = 8_192
 """Of the connection that writes: a transaction whose pages have no room is written out before its time, some twice."""
 
 _CHECKPOINTS = {True: "pragma wal_checkpoint(truncate)", False: "pragma wal_checkpoint(restart)"}
@@ -120,9 +120,8 @@ class SQLite:
     async def scrub(self, *, at_once: bool = True) -> bool:
         """Move the log into the file and empty it: ``secure_delete`` clears the file's pages only.
 
-        A log that was emptied grows with every commit, and to make that durable takes twice as long as to write over
-        what is there. So where it may wait, the log is emptied once in ``log_kept_s``, and in between it is written
-        over from its beginning.
+        A log that was emptied grows with every commit, and its new size has to be made durable as well. So where it
+        may wait, the log is emptied once in ``log_kept_s``, and in between it is written over from its beginning.
         """
         return await self._in_thread(partial(self._empty_log, at_once))
 

@@ -33,12 +33,24 @@ class SuppressionChanges:
         return [_change(row) for row in rows]
 
 
-def logged(change: str, *, account: bytes, suppression: bytes, at: int) -> tuple[Change, Change]:
+WHENEVER = 2**63 - 1
+
+
+def logged(
+    change: str, *, account: bytes, suppression: bytes, at: int, said_before: int = WHENEVER
+) -> tuple[Change, Change]:
     """What writes down that this row was ``added`` (run after the insert) or ``removed`` (run before the delete).
 
-    Nothing is written, and no number used up, where there is no such row. ``at`` is Unix milliseconds.
+    Nothing is written, and no number used up, where there is no such row, or somebody asked for it again at
+    ``said_before`` or later. Times are Unix milliseconds.
     """
-    row = {"account_id": account, "suppression_id": suppression, "change": change, "changed_at": at}
+    row = {
+        "account_id": account,
+        "suppression_id": suppression,
+        "change": change,
+        "changed_at": at,
+        "said_before": said_before,
+    }
     return Change(_SQL["count_change"], [row]), Change(_SQL["record_change"], [row])
 
 

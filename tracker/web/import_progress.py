@@ -67,6 +67,10 @@ class ImportProgress:
 
     def end(self) -> None:
         """There are no more. Raises ``Problem`` as ``read`` does."""
+        self.expect_the_same()
+
+    def expect_the_same(self) -> None:
+        """Raises ``Problem`` 422 unless all that came before has come again: nothing of another list may be stored."""
         if not self._agrees:
             raise reused()
 
@@ -75,7 +79,7 @@ class ImportProgress:
             self._agrees = self._digest.digest() == came.seen
         elif came.whole:
             self._agrees = False
-        self.end()
+        self.expect_the_same()
 
     def next(self, rows: int, added: int, *, whole: bool = False) -> Kept:
         """What is to be kept with so many more rows, of which so many are new."""

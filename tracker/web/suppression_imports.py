@@ -194,6 +194,8 @@ class _TakingIn:
         self._report.leave_out(flaws)
         stored = max(0, self._progress.kept.rows - self._given)
         self._given += len(rows)
+        if stored < len(rows):
+            self._progress.expect_the_same()
         for start in range(stored, len(rows), MOST_ROWS):
             async with self._turn:
                 began = time.monotonic()

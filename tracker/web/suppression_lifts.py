@@ -83,6 +83,9 @@ class SuppressionLiftsApi:
         row = await self._find(call.account, call.path["id"].bytes, consent)
         undo = _undo(call.account.id, row, consent, now)
         await self._writer.record(msgspec.structs.replace(undo, receipt=call.once.receipt(), audit=call.entry(row.id)))
+        said_again = await self._rows.last_said(call.account.id, call.path["id"].bytes)
+        if said_again is not None:
+            _refuse(row, said_again, consent)
         self._tally.lifted += 1
         return Response(status_code=204)
 

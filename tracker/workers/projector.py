@@ -26,7 +26,7 @@ _OF_A_ROW = (ValueError, TypeError, LookupError, ArithmeticError)
 class Projector:
     """Works through the journal a slice at a time; whatever happens to it, the rest stays in the journal.
 
-    A slice is a quarter of a second or 5,000 rows, and is stored in one transaction with the mark that says
+    A slice is a quarter of a second or 4,000 rows, and is stored in one transaction with the mark that says
     how far it reaches: a crash in between changes nothing. ``turns`` is held from reading a slice to storing it, since
     others give sequence numbers too.
     """
@@ -37,7 +37,7 @@ class Projector:
         messages: Messages,
         projections: Projections,
         *,
-        slice_rows: int = 5_000,
+        slice_rows: int = 4_000,
         gather_s: float = 0.25,
         longest_pause_s: float = 2.0,
         turns: asyncio.Lock | None = None,

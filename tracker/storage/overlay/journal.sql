@@ -32,6 +32,7 @@ select
     account_id, :message_id, :type, :occurred_at, :user_agent, :network, :referrer, :prefetch, :method
 from suppressions
 where account_id = :account_id and id = :suppression_id and reason = 'unsubscribed' and origin = 'recipient'
+    and coalesce(repeated_at, created_at) < :said_before
 
 -- name: beat!
 insert into heartbeat (name, at) values ('writer', :at) on conflict (name) do update set at = excluded.at

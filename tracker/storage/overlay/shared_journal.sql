@@ -37,3 +37,11 @@ returning at
 -- name: forget_writers!
 -- Of processes that ended long ago.
 delete from heartbeat where at < :before and name <> 'writer'
+
+-- name: one_at_a_time
+-- Who changes suppressions sees all that others did before: numbers have no holes, and nothing is undone twice.
+select pg_advisory_xact_lock(7305500003)
+
+-- name: one_projection
+-- A slice and a deleted campaign do not pass each other: counts of the one would stay behind the other.
+select pg_advisory_xact_lock(7305500004)

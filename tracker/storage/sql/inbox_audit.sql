@@ -6,7 +6,7 @@ insert into inbox_audit (account_id, id, key_id, action, subject) values (:accou
 insert into inbox_audit (account_id, id, key_id, action, subject)
 select account_id, :audit_id, :key_id, :action, :subject
 from suppressions
-where account_id = :account_id and id = :suppression_id
+where account_id = :account_id and id = :suppression_id and coalesce(repeated_at, created_at) < :said_before
 
 -- name: select_entries
 select id, key_id, action, subject from inbox_audit where account_id = :account_id

@@ -57,13 +57,14 @@ where account_id = :account_id and address_key = :address_key
     and id = :suppression_id
 
 -- name: insert_undo_hit!
--- Only while the opt-out that is undone stands.
+-- Only while the opt-out that is undone stands, and was not said again since.
 insert into journal
     (id, account_id, message_id, type, occurred_at, user_agent, network, referrer, prefetch, method)
 select
     :id, account_id, :message_id, :type, :occurred_at, :user_agent, :network, :referrer, :prefetch, :method
 from suppressions
 where account_id = :account_id and id = :suppression_id and reason = 'unsubscribed' and origin = 'recipient'
+    and coalesce(repeated_at, created_at) < :said_before
 
 -- name: insert_lift!
 insert into suppression_lifts
@@ -72,10 +73,12 @@ select
     account_id, id, address_key, message_id, created_at, :consented_at, :consent_method, :evidence, :occurred_at
 from suppressions
 where account_id = :account_id and id = :suppression_id and reason = 'unsubscribed' and origin = 'recipient'
+    and coalesce(repeated_at, created_at) < :said_before
 
 -- name: delete_undone!
 delete from suppressions
 where account_id = :account_id and id = :suppression_id and reason = 'unsubscribed' and origin = 'recipient'
+    and coalesce(repeated_at, created_at) < :said_before
 
 -- name: read_after(after, limit)
 -- The journal belongs to the whole installation: the projector sorts it out by account.

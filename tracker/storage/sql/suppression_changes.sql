@@ -1,7 +1,8 @@
 -- name: count_change!
--- Before it is written down; both only for a row that stands.
+-- Before it is written down; both only for a row that stands, and was last asked for early enough.
 insert into suppression_counters (account_id, sequence)
-select account_id, 1 from suppressions where account_id = :account_id and id = :suppression_id
+select account_id, 1 from suppressions
+where account_id = :account_id and id = :suppression_id and coalesce(repeated_at, created_at) < :said_before
 on conflict (account_id) do update set sequence = suppression_counters.sequence + 1
 
 -- name: record_change!
@@ -11,7 +12,7 @@ select
     p.account_id, c.sequence, :change, :changed_at, p.id, p.scope, p.topic, p.reason, p.origin, p.message_id, p.created_at
 from suppressions p
 join suppression_counters c on c.account_id = p.account_id
-where p.account_id = :account_id and p.id = :suppression_id
+where p.account_id = :account_id and p.id = :suppression_id and coalesce(p.repeated_at, p.created_at) < :said_before
 
 -- name: changes_after(account_id, after, limit)
 select
