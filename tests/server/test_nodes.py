@@ -57,7 +57,10 @@ async def expect_all_kept(url: str, servers: Sequence[Server], accounts: Sequenc
     """Acknowledged <= stored <= sent, each once, numbers without holes; every node refuses everybody who left."""
     await settled(servers)
     print(f"answers {dict(ledger.answers)}, unknown {ledger.unknown}")
-    assert all(ledger.acknowledged(kind) for kind in KINDS), "the load must have done some of everything"
+    # Of clicks near a failure nothing is promised, and here there may be no others.
+    assert {kind for kind, status in ledger.answers if status < 400} >= set(KINDS), (
+        "the load must have done some of everything"
+    )
     assert faults(ledger, await read_shared(url)) == []
     for server in servers:
         assert await wrongly_answered(server, accounts, ledger) == []
